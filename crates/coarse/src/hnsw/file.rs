@@ -1,0 +1,113 @@
+//! The graph as bytes, and back without trust.
+
+use wire::{Error, Reader, Writer};
+
+use super::layer::Layer;
+use super::search::Graph;
+use super::{Builder, HnswOptions, MAX_LAYERS, MAX_ROWS, NONE};
+
+impl Graph {
+    /// Appends the graph: layers from the bottom, each with its degree, members, their rows and numbers
+    /// below, and links (u32 each, little-endian).
+    pub fn write(&self, w: &mut Writer) {
+        w.u8(self.layers.len() as u8);
+        for (number, layer) in self.layers.iter().enumerate() {
+            w.u32(layer.degree() as u32);
+            w.u32(layer.len());
+            if number > 0 {
+                for local in 0..layer.len() {
+                    w.u32(layer.row(local));
+                    w.u32(layer.down(local));
+                }
+            }
+            // Links written meanwhile may name rows past this view's end: they are left out.
+            for local in 0..layer.len() {
+                let mut places = 0;
+                for link in layer.neighbours(local) {
+                    w.u32(link);
+                    places += 1;
+                }
+                for _ in places..layer.degree() {
+                    w.u32(NONE);
+                }
+            }
+        }
+    }
+
+    /// Reads what [`Graph::write`] wrote, of at most `rows` rows. Every number is checked: no link, row or
+    /// member outside its layer gets in, whatever the bytes are.
+    pub fn read(r: &mut Reader<'_>, options: &HnswOptions, rows: u32) -> Result<Self, Error> {
+        let count = r.variant(MAX_LAYERS as u8 + 1)?;
+        let mut layers: Vec<Layer> = Vec::new();
+        for number in 0..usize::from(count) {
+            let layer = read_layer(r, options, number, layers.last(), rows)?;
+            layers.push(layer);
+        }
+        Ok(Self { layers })
+    }
+}
+
+fn read_layer(
+    r: &mut Reader<'_>,
+    options: &HnswOptions,
+    number: usize,
+    below: Option<&Layer>,
+    rows: u32,
+) -> Result<Layer, Error> {
+    let degree = options.degree(number);
+    let found = r.u32()?;
+    if found as usize != degree {
+        return Err(r.error(format!("layer {number} has {found} links a member, {degree} were expected")));
+    }
+    let len = r.u32()?;
+    let most = below.map_or(rows.min(MAX_ROWS), Layer::len);
+    if len > most || (number > 0 && len == 0 && below.is_none()) {
+        return Err(r.error(format!("layer {number} has {len} members, {most} are possible")));
+    }
+    let needed = (len as usize).checked_mul(degree * 4 + if number > 0 { 8 } else { 0 });
+    if needed.is_none_or(|needed| needed > r.remaining()) {
+        return Err(r.error(format!("layer {number} is cut short")));
+    }
+    let no_memory = |r: &Reader<'_>| r.error(format!("no memory for layer {number}"));
+    let mut layer = Layer::new(degree, number == 0).map_err(|_| no_memory(r))?;
+    layer.reserve(len as usize).map_err(|_| no_memory(r))?;
+    let mut last = None;
+    for local in 0..len {
+        let (row, down) = match below {
+            None => (local, local),
+            Some(below) => {
+                let (row, down) = (r.u32()?, r.u32()?);
+                if down >= below.len() || below.row(down) != row || last.is_some_and(|last| last >= row) {
+                    return Err(r.error(format!("member {local} of layer {number} is not row {row} below")));
+                }
+                (row, down)
+            }
+        };
+        last = Some(row);
+        layer.push(row, down);
+    }
+    let mut links = Vec::with_capacity(degree);
+    for local in 0..len {
+        links.clear();
+        let mut ended = false;
+        for _ in 0..degree {
+            let link = r.u32()?;
+            if link == NONE {
+                ended = true;
+            } else if ended || link >= len || link == local {
+                return Err(r.error(format!("a link of member {local} of layer {number} leads nowhere")));
+            } else {
+                links.push(link);
+            }
+        }
+        layer.set_links(local, links.iter().copied());
+    }
+    Ok(layer)
+}
+
+impl Builder {
+    /// Goes on linking where `graph`, read from a file, ends.
+    pub fn resume(options: HnswOptions, graph: Graph) -> Self {
+        Self::of(options, graph)
+    }
+}

@@ -1,0 +1,152 @@
+use std::collections::BTreeSet;
+
+use task::{Cancel, Task};
+
+use super::*;
+use crate::Space;
+use crate::testing::Plain;
+
+const OPTIONS: HnswOptions = HnswOptions { m: 8, ef_construction: 60, seed: 7 };
+
+fn build(plain: &Plain, rows: u32, block: u32) -> Builder {
+    let mut builder = Builder::new(OPTIONS);
+    while builder.graph().len() < rows {
+        let end = (builder.graph().len() + block).min(rows);
+        builder.link_block(plain, end, &Task::new()).unwrap();
+    }
+    builder
+}
+
+fn bytes(graph: &Graph) -> Vec<u8> {
+    let mut writer = wire::Writer::new();
+    graph.write(&mut writer);
+    writer.into_bytes()
+}
+
+fn found(graph: &Graph, plain: &Plain, query: &[f32], ef: usize, live: impl Fn(u32) -> bool) -> Vec<u32> {
+    let mut scratch = Scratch::default();
+    let found = graph.search(&mut plain.scorer(query), ef, live, &mut scratch, &Task::new()).unwrap();
+    assert!(found.is_sorted(), "candidates ascend");
+    found.iter().map(|c| c.row).collect()
+}
+
+fn recall(graph: &Graph, plain: &Plain, ef: usize, live: impl Fn(u32) -> bool + Copy) -> f64 {
+    let mut hits = 0;
+    for row in (0..plain.rows()).step_by(97) {
+        let query: Vec<f32> = plain.row(row).iter().map(|v| v + 0.01).collect();
+        let truth: BTreeSet<u32> = plain.ranking(&query).into_iter().filter(|&r| live(r)).take(10).collect();
+        let found = found(graph, plain, &query, ef, live);
+        assert!(found.iter().all(|&row| live(row)), "a dead row took a place");
+        hits += found.iter().take(10).filter(|row| truth.contains(row)).count();
+    }
+    hits as f64 / (10 * (0..plain.rows()).step_by(97).count()) as f64
+}
+
+#[test]
+fn nearest_rows_are_found_whatever_the_size_of_the_blocks() {
+    let plain = Plain::clustered(3_000, 12, 1);
+    for block in [1, 64, 1_000] {
+        let graph = build(&plain, 3_000, block).graph();
+        let recall = recall(&graph, &plain, 80, |_| true);
+        assert!(recall >= 0.98, "blocks of {block}: recall {recall}");
+    }
+}
+
+#[test]
+fn a_pool_of_everything_finds_everything() {
+    let plain = Plain::clustered(1_500, 5, 9);
+    let graph = build(&plain, 1_500, 256).graph();
+    let query = [0.1, -0.3, 0.2, 0.0, 0.4];
+    assert_eq!(found(&graph, &plain, &query, 1_500, |_| true), plain.ranking(&query));
+}
+
+#[test]
+fn the_graph_is_the_same_on_any_number_of_threads() {
+    let plain = Plain::clustered(2_000, 8, 3);
+    let on = |threads| {
+        let pool = rayon::ThreadPoolBuilder::new().num_threads(threads).build().unwrap();
+        pool.install(|| bytes(&build(&plain, 2_000, 300).graph()))
+    };
+    let one = on(1);
+    assert!(one == on(2) && one == on(5));
+}
+
+#[test]
+fn dead_rows_are_walked_through_and_take_no_place() {
+    let plain = Plain::clustered(3_000, 10, 4);
+    let graph = build(&plain, 3_000, 200).graph();
+    for share in [2, 10] {
+        let live = move |row: u32| row % share == 1;
+        let recall = recall(&graph, &plain, 60, live);
+        assert!(recall >= 0.97, "one in {share} alive: recall {recall}");
+    }
+    assert!(found(&graph, &plain, plain.row(0), 20, |_| false).is_empty());
+}
+
+#[test]
+fn a_reader_keeps_its_rows_while_more_are_linked() {
+    let plain = Plain::clustered(2_400, 6, 5);
+    let mut builder = build(&plain, 600, 200);
+    let early = builder.graph();
+    while builder.graph().len() < 2_400 {
+        let end = builder.graph().len() + 200;
+        builder.link_block(&plain, end, &Task::new()).unwrap();
+    }
+    assert_eq!(early.len(), 600);
+    let query = plain.row(17);
+    let found = found(&early, &plain, query, 50, |_| true);
+    assert!(found.contains(&17) && found.iter().all(|&row| row < 600));
+}
+
+#[test]
+fn a_file_gives_the_same_graph_and_damage_gives_an_error() {
+    let plain = Plain::clustered(900, 6, 6);
+    let built = build(&plain, 900, 128);
+    let written = bytes(&built.graph());
+    let read = |bytes: &[u8]| Graph::read(&mut wire::Reader::new(bytes), &OPTIONS, 900);
+    let graph = read(&written).unwrap();
+    assert_eq!(bytes(&graph), written);
+    for cut in (0..written.len()).step_by(41) {
+        assert!(read(&written[..cut]).is_err(), "cut at {cut}");
+    }
+    let mut state = 99u64;
+    for _ in 0..3_000 {
+        state = mix(state);
+        let mut damaged = written.clone();
+        let at = state as usize % damaged.len();
+        damaged[at] ^= 1 << (state >> 40 & 7);
+        // Damage may make another valid graph, but never one that a search can fall out of.
+        if let Ok(graph) = read(&damaged) {
+            found(&graph, &plain, plain.row(3), 30, |_| true);
+        }
+    }
+    let mut resumed = Builder::resume(OPTIONS, graph);
+    resumed.link_block(&plain, 900, &Task::new()).unwrap();
+    assert_eq!(bytes(&resumed.graph()), written);
+}
+
+#[test]
+fn a_stopped_block_leaves_the_graph_as_it_was() {
+    let plain = Plain::clustered(800, 6, 8);
+    let mut builder = build(&plain, 400, 100);
+    let before = bytes(&builder.graph());
+    let stop = Cancel::new();
+    stop.cancel();
+    assert_eq!(builder.link_block(&plain, 800, &Task::new().with_cancel(stop)), Err(LinkError::Aborted));
+    assert_eq!(bytes(&builder.graph()), before);
+    builder.link_block(&plain, 800, &Task::new()).unwrap();
+    assert_eq!(builder.graph().len(), 800);
+}
+
+#[test]
+fn identical_rows_do_no_harm() {
+    let mut plain = Plain::clustered(1_400, 4, 2);
+    for row in 300..1_000 {
+        plain.values[row * 4..][..4].fill(0.5);
+    }
+    let graph = build(&plain, 1_400, 128).graph();
+    let copies = found(&graph, &plain, &[0.5; 4], 40, |_| true);
+    assert!(copies[..20].iter().all(|row| (300..1_000).contains(row)), "{copies:?}");
+    let recall = recall(&graph, &plain, 100, |row| !(300..1_000).contains(&row));
+    assert!(recall >= 0.97, "the others are still found: recall {recall}");
+}

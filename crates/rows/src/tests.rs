@@ -1,0 +1,73 @@
+use super::*;
+
+#[test]
+fn a_view_keeps_what_it_saw_while_the_column_grows() {
+    let mut column = Appender::<u32>::new();
+    let mut views = Vec::new();
+    for i in 0..5_000u32 {
+        column.extend(&[i, i ^ 7]).unwrap();
+        if i % 97 == 0 {
+            views.push((column.len(), column.view()));
+        }
+    }
+    for (len, view) in views {
+        assert_eq!(view.len(), len);
+        for (i, pair) in view.chunks(2).enumerate() {
+            assert_eq!(pair, [i as u32, i as u32 ^ 7]);
+        }
+    }
+    assert_eq!(column.as_slice().len(), 10_000);
+}
+
+#[test]
+fn memory_is_aligned_to_cache_lines_and_large_blocks_to_huge_pages() {
+    for (elements, align) in [(3, 64), (1_000, 64), (2 << 20, 2 << 20)] {
+        let mut column = Appender::<f32>::with_capacity(elements).unwrap();
+        column.extend(&[1.0]).unwrap();
+        assert_eq!(column.view().as_ptr() as usize % align, 0, "{elements} elements");
+    }
+}
+
+#[test]
+fn a_size_that_cannot_be_had_is_an_error_and_changes_nothing() {
+    let mut column = Appender::<u64>::new();
+    column.extend(&[1, 2, 3]).unwrap();
+    assert!(column.reserve_exact(usize::MAX / 4).is_err());
+    assert!(column.reserve(usize::MAX).is_err());
+    assert_eq!(column.as_slice(), [1, 2, 3]);
+}
+
+#[test]
+fn readers_on_other_threads_see_whole_elements_only() {
+    let mut column = Appender::<[u64; 4]>::new();
+    let (send, receive) = std::sync::mpsc::channel::<View<[u64; 4]>>();
+    let reader = std::thread::spawn(move || {
+        let mut checked = 0u64;
+        for view in receive {
+            for (i, row) in view.iter().enumerate() {
+                assert_eq!(*row, [i as u64; 4]);
+                checked += 1;
+            }
+        }
+        checked
+    });
+    for i in 0..3_000u64 {
+        column.extend(&[[i; 4]]).unwrap();
+        if i % 50 == 0 {
+            send.send(column.view()).unwrap();
+        }
+    }
+    drop(send);
+    assert!(reader.join().unwrap() > 80_000);
+}
+
+#[test]
+fn words_start_filled_and_change_under_a_shared_reference() {
+    use std::sync::atomic::Ordering::Relaxed;
+    let words = Words::new(100, u32::MAX).unwrap();
+    assert_eq!(words.as_ptr() as usize % 64, 0);
+    words[3].store(5, Relaxed);
+    let seen: Vec<u32> = words.iter().map(|w| w.load(Relaxed)).collect();
+    assert_eq!((seen.len(), seen[2], seen[3]), (100, u32::MAX, 5));
+    assert_eq!(Words::new(0, 0).unwrap().len(), 0);
+}
