@@ -8,7 +8,7 @@ use rows::OutOfMemory;
 use task::{Aborted, Task};
 
 use super::layer::Layer;
-use super::prune::Pruner;
+use super::prune::{Pruner, sort_around};
 use super::search::{Graph, ScratchPool, Walk};
 use super::{HnswOptions, MAX_LAYERS, MAX_ROWS};
 use crate::{Candidate, Space};
@@ -151,7 +151,7 @@ impl Builder {
         for (layer, members) in members.iter().enumerate().take(level + 1) {
             let mut candidates = std::mem::take(&mut near[layer]);
             near_in_block(&mut scorer, row, members, &mut candidates);
-            candidates.sort_unstable();
+            sort_around(members.local(row).unwrap_or(row), &mut candidates);
             candidates.truncate(self.options.ef_construction.max(self.options.m));
             let row_of = |local: u32| members.row(local, &self.graph.layers[layer]);
             links[layer] = pruner.choose(space, &candidates, row_of, self.options.m);
@@ -220,7 +220,7 @@ impl Builder {
             }
             if links.len() > layer.degree() {
                 let mut candidates = pruner.measure(space, layer.row(target), &links, |l| layer.row(l));
-                candidates.sort_unstable();
+                sort_around(target, &mut candidates);
                 links = pruner.choose(space, &candidates, |l| layer.row(l), layer.degree()).iter().map(|c| c.row).collect();
             }
             layer.set_links(target, links.into_iter());

@@ -14,8 +14,9 @@ pub(super) struct Pruner {
 
 impl Pruner {
     /// The heuristic of the HNSW paper (algorithm 4, without extending or keeping the pruned): going
-    /// outwards, a candidate is taken if nothing taken before is nearer to it than the centre is. Copies of
-    /// the centre get at most half of the places: links among copies alone would lead nowhere else.
+    /// outwards, a candidate is taken if nothing taken before is nearer to it than the centre is. Candidates
+    /// that tie for the first place (copies of one vector) get at most half of the places: links among
+    /// copies alone would lead nowhere else.
     ///
     /// `candidates` ascend; their distances are from the centre. Returns at most `most` of them.
     pub(super) fn choose(
@@ -34,7 +35,7 @@ impl Pruner {
             if taken.len() == most {
                 break;
             }
-            if candidate.distance <= 0.0 && space.metric() == Metric::L2 && taken.len() >= most / 2 {
+            if candidate.distance == candidates[0].distance && taken.len() >= most.div_ceil(2) {
                 continue;
             }
             space.load(row_of(candidate.row), &mut self.values);
@@ -73,6 +74,15 @@ impl Pruner {
         );
         members.iter().zip(&self.distances).map(|(&row, &distance)| Candidate { distance, row }).collect()
     }
+}
+
+/// Sorts by distance from the member `centre`, ties by how near their numbers are: copies of one vector then
+/// form a chain, where any order by number alone would make all of them link to the same few.
+pub(super) fn sort_around(centre: u32, candidates: &mut [Candidate]) {
+    candidates.sort_unstable_by(|a, b| {
+        let number = |c: &Candidate| (c.row.abs_diff(centre), c.row);
+        a.distance.total_cmp(&b.distance).then_with(|| number(a).cmp(&number(b)))
+    });
 }
 
 /// Distances from `centre` to the rows of `others`, contiguous.
