@@ -1,0 +1,202 @@
+//! The stored vectors: where they lie, how they are estimated and how they are verified.
+
+use std::ops::Range;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
+
+use kernels::{Kernels, Metric, Scorer, Strided, kernels};
+use rows::View;
+use store::DenseFile;
+use task::Task;
+
+use coarse::flat::Margin;
+
+use crate::error::Result;
+use crate::record::{Exact, Format};
+use crate::types::Precision;
+
+/// Rows 0 .. `in_file` lie in extents on disk, those behind in memory. With rows kept in memory `in_file` is 0.
+#[derive(Clone)]
+pub struct Dense {
+    /// How rows are stored.
+    pub format: Format,
+    /// Rows on disk.
+    pub file: Arc<DenseFile>,
+    /// How many of them, from row 0, are read from there.
+    pub in_file: u32,
+    /// The rows behind, as records of [`Format::memory_stride`] bytes.
+    pub records: View<u8>,
+    /// The length of the longest vector so far: bounds the error of inner products.
+    pub longest: f64,
+    /// Vectors verified since the index was opened.
+    pub verified: Arc<AtomicU64>,
+}
+
+impl Dense {
+    /// Rows in all.
+    pub fn len(&self) -> u32 {
+        self.in_file + (self.records.len() / self.format.memory_stride()) as u32
+    }
+
+    /// The rows in memory.
+    fn strided(&self) -> Strided<'_> {
+        let stride = self.format.memory_stride();
+        Strided::new(&self.records, stride, self.records.len() / stride)
+    }
+
+    /// Estimates for rows in memory.
+    pub fn scorer<'a>(&'a self, query: &[f32]) -> RecordScorer<'a> {
+        RecordScorer::new(self.format, query, self.strided(), self.in_file)
+    }
+
+    /// How far those estimates may be off.
+    pub fn margin(&self, query: &[f32]) -> Margin {
+        // One rounding an operation, in any order of summation (Higham, Accuracy and Stability, 3.1).
+        let unit = f64::from(f32::EPSILON) / 2.0;
+        let sum = (self.format.dims + 24) as f64 * unit;
+        match self.format.metric {
+            Metric::Cosine => Margin { absolute: sum, relative: 0.0 },
+            Metric::L2 => Margin { absolute: f64::from(f32::MIN_POSITIVE), relative: sum },
+            Metric::Dot => {
+                let length = kernels().exact_dot_f32(query, query).sqrt();
+                Margin { absolute: sum * (1.0 + length * self.longest) + f64::from(f32::MIN_POSITIVE), relative: unit }
+            }
+        }
+    }
+
+    /// Calls `found` with the place in `rows` and the exact distance of each row. `rows` may come in any order.
+    pub fn verify(&self, exact: &Exact<'_>, rows: &[u32], task: &Task, mut found: impl FnMut(usize, f64)) -> Result<()> {
+        let mut decoded = vec![0.0; self.format.dims];
+        self.read(rows, task, |at, stored| {
+            self.format.decode(stored, &mut decoded);
+            found(at, exact.distance(&decoded));
+        })?;
+        self.verified.fetch_add(rows.len() as u64, Relaxed);
+        Ok(())
+    }
+
+    /// Calls `found` with the place in `rows` and the stored bytes of each row, in the order that suits the disk.
+    pub fn read(&self, rows: &[u32], task: &Task, mut found: impl FnMut(usize, &[u8])) -> Result<()> {
+        let records = self.strided();
+        let mut on_disk = Vec::new();
+        let mut places = Vec::new();
+        for (at, &row) in rows.iter().enumerate() {
+            if row >= self.in_file {
+                found(at, records.row((row - self.in_file) as usize));
+            } else {
+                on_disk.push(row);
+                places.push(at);
+            }
+        }
+        if !on_disk.is_empty() {
+            self.file.read(&on_disk, task, |at, stored| found(places[at], stored))?;
+        }
+        Ok(())
+    }
+
+    /// Calls `found` with every row of `range` and its stored bytes, ascending.
+    pub fn scan(&self, range: Range<u32>, task: &Task, mut found: impl FnMut(u32, &[u8])) -> Result<()> {
+        let stored = self.format.stored_bytes();
+        let disk = range.start.min(self.in_file)..range.end.min(self.in_file);
+        if !disk.is_empty() {
+            self.file.scan(disk, task, |first, bytes| {
+                for (row, record) in (first..).zip(bytes.chunks_exact(stored)) {
+                    found(row, record);
+                }
+            })?;
+        }
+        let records = self.strided();
+        for row in range.start.max(self.in_file)..range.end {
+            found(row, records.row((row - self.in_file) as usize));
+        }
+        Ok(())
+    }
+
+    /// The decoded vector of one row.
+    pub fn get(&self, row: u32) -> Result<Vec<f32>> {
+        let mut decoded = vec![0.0; self.format.dims];
+        self.read(&[row], &Task::new(), |_, stored| self.format.decode(stored, &mut decoded))?;
+        Ok(decoded)
+    }
+}
+
+/// Estimates distances in f32 over rows in memory. The query of a cosine scorer is brought to unit length.
+pub struct RecordScorer<'a> {
+    kernels: &'static Kernels,
+    format: Format,
+    query: Vec<f32>,
+    records: Strided<'a>,
+    first: u32,
+    local: Vec<u32>,
+}
+
+impl<'a> RecordScorer<'a> {
+    fn new(format: Format, query: &[f32], records: Strided<'a>, first: u32) -> Self {
+        let mut query = query.to_vec();
+        if format.metric == Metric::Cosine {
+            to_unit(&mut query);
+        }
+        Self { kernels: kernels(), format, query, records, first, local: Vec::new() }
+    }
+
+    /// Sums become distances.
+    fn finish(&self, row: usize, sum: f32) -> f32 {
+        if self.format.metric == Metric::L2 {
+            return sum;
+        }
+        let record = self.records.row(row);
+        let factor = |at: usize| f32::from_le_bytes([record[at], record[at + 1], record[at + 2], record[at + 3]]);
+        let sum = if self.format.precision == Precision::I8 { sum * factor(self.format.scale_at()) } else { sum };
+        if self.format.metric == Metric::Cosine { 1.0 - sum * factor(self.format.inverse_at()) } else { 1.0 - sum }
+    }
+}
+
+impl Scorer for RecordScorer<'_> {
+    fn score(&mut self, rows: &[u32], out: &mut [f32]) {
+        let rows = if self.first == 0 {
+            rows
+        } else {
+            self.local.clear();
+            self.local.extend(rows.iter().map(|row| row - self.first));
+            &self.local
+        };
+        let (k, q, records) = (self.kernels, &self.query, self.records);
+        match (self.format.metric == Metric::L2, self.format.precision) {
+            (true, Precision::F32) => k.gather_l2_f32(q, records, rows, out),
+            (true, Precision::F16) => k.gather_l2_f16(q, records, rows, out),
+            (true, Precision::I8) => k.gather_l2_i8(q, records, rows, out, self.format.scale_at()),
+            (false, Precision::F32) => k.gather_dot_f32(q, records, rows, out),
+            (false, Precision::F16) => k.gather_dot_f16(q, records, rows, out),
+            (false, Precision::I8) => k.gather_dot_i8(q, records, rows, out),
+        }
+        for (out, &row) in out.iter_mut().zip(rows) {
+            *out = self.finish(row as usize, *out);
+        }
+    }
+
+    fn score_range(&mut self, start: u32, out: &mut [f32]) {
+        let start = (start - self.first) as usize;
+        let (k, q, records) = (self.kernels, &self.query, self.records);
+        match (self.format.metric == Metric::L2, self.format.precision) {
+            (true, Precision::F32) => k.scan_l2_f32(q, records, start, out),
+            (true, Precision::F16) => k.scan_l2_f16(q, records, start, out),
+            (true, Precision::I8) => k.scan_l2_i8(q, records, start, out, self.format.scale_at()),
+            (false, Precision::F32) => k.scan_dot_f32(q, records, start, out),
+            (false, Precision::F16) => k.scan_dot_f16(q, records, start, out),
+            (false, Precision::I8) => k.scan_dot_i8(q, records, start, out),
+        }
+        for (at, out) in out.iter_mut().enumerate() {
+            *out = self.finish(start + at, *out);
+        }
+    }
+}
+
+/// Brings a vector to unit length, whatever its scale.
+pub fn to_unit(vector: &mut [f32]) {
+    let length = kernels().exact_dot_f32(vector, vector).sqrt();
+    if length > 0.0 {
+        for value in vector {
+            *value = (f64::from(*value) / length) as f32;
+        }
+    }
+}

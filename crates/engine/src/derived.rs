@@ -1,0 +1,275 @@
+//! What is made from the rows and can be made again: codes and links. Rows get them in the background.
+
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::Arc;
+
+use coarse::hnsw::{Builder, HnswOptions};
+use coarse::{Space, hnsw::Graph};
+use quant::{Codec, CodecSpec};
+use rows::Appender;
+use task::Task;
+
+use crate::dense::Dense;
+use crate::error::{Code, Error, Result};
+use crate::options::Options;
+use crate::shared::{Shared, lock};
+use crate::space::{CodeSpace, DenseSpace};
+use crate::state::{Codes, Plan, State};
+
+/// Rows encoded at a time.
+const ENCODE_BLOCK: u32 = 8192;
+/// Rows that training looks at, at most, unless told otherwise.
+pub const SAMPLE: usize = 65_536;
+
+/// The writing end of codes and links. Its holder is the only one who changes them.
+pub struct Derived {
+    pub builder: Builder,
+    /// Where each block of the graph ended: linking again by the same blocks gives the same graph.
+    pub blocks: Vec<u32>,
+    pub codes: Option<CodeColumn>,
+    /// Blocks to be followed when the graph is linked again after damage.
+    pub replay: Vec<u32>,
+    /// Counts how often codes or links were made anew.
+    pub version: u64,
+}
+
+/// Codes and what makes them.
+pub struct CodeColumn {
+    pub codec: Arc<Codec>,
+    pub bytes: Appender<u8>,
+    /// Rows that were there when the codec was trained.
+    pub trained_rows: u32,
+}
+
+impl CodeColumn {
+    /// An empty column.
+    pub fn new(codec: Codec, trained_rows: u32) -> Self {
+        Self { codec: Arc::new(codec), bytes: Appender::new(), trained_rows }
+    }
+
+    /// For readers.
+    pub fn view(&self) -> Codes {
+        Codes { codec: self.codec.clone(), bytes: self.bytes.view() }
+    }
+
+    fn len(&self) -> u32 {
+        (self.bytes.len() / self.codec.code_bytes()) as u32
+    }
+
+    /// Encodes rows up to `end` of `dense`.
+    pub fn encode(&mut self, dense: &Dense, end: u32, task: &Task) -> Result<()> {
+        let (dims, width) = (dense.format.dims, self.codec.code_bytes());
+        let start = self.len();
+        let count = (end - start) as usize;
+        let mut values = vec![0.0; count * dims];
+        dense.scan(start..end, task, |row, stored| {
+            dense.format.decode(stored, &mut values[(row - start) as usize * dims..][..dims]);
+        })?;
+        let mut codes = vec![0; count * width];
+        self.codec.encode(&values, &mut codes);
+        self.bytes.reserve(codes.len())?;
+        Ok(self.bytes.extend(&codes)?)
+    }
+}
+
+impl Derived {
+    /// Nothing made yet.
+    pub fn new(options: &Options) -> Self {
+        Self { builder: Builder::new(hnsw_options(options)), blocks: Vec::new(), codes: None, replay: Vec::new(), version: 0 }
+    }
+
+    /// Where the next block of links ends, if there is one to be made of the first `rows` rows.
+    fn next_block(&self, rows: u32, block: u32, drain: bool) -> Option<u32> {
+        let linked = self.builder.graph().len();
+        if let Some(&end) = self.replay.iter().find(|&&end| end > linked)
+            && end <= rows
+        {
+            return Some(end);
+        }
+        if rows - linked >= block {
+            return Some(linked + block);
+        }
+        (drain && rows > linked).then_some(rows)
+    }
+
+    /// Links the rows up to `end`, by codes or by the stored vectors.
+    pub fn link(&mut self, dense: &Dense, over_codes: bool, end: u32, task: &Task) -> Result<()> {
+        match self.codes.as_ref().filter(|_| over_codes) {
+            Some(codes) => {
+                let codes = codes.view();
+                link_over(&mut self.builder, &CodeSpace::new(&codes), end, task)?;
+            }
+            None => {
+                let space = DenseSpace::new(dense);
+                link_over(&mut self.builder, &space, end, task)?;
+                if let Some(error) = space.failure() {
+                    return Err(error);
+                }
+            }
+        }
+        self.blocks.push(end);
+        Ok(())
+    }
+}
+
+fn link_over(builder: &mut Builder, space: &impl Space, end: u32, task: &Task) -> Result<()> {
+    Ok(builder.link_block(space, end, task)?)
+}
+
+/// How the graph of an index is linked.
+pub fn hnsw_options(options: &Options) -> HnswOptions {
+    HnswOptions { m: options.m, ef_construction: options.ef_construction, seed: options.seed }
+}
+
+/// Rows linked at a time, a function of the options alone: about a mebibyte of vectors, so that a block's
+/// rows, which all look at one another, stay in the second-level cache.
+pub fn block_rows(dims: usize) -> u32 {
+    ((1 << 20) / (dims * size_of::<f32>())).clamp(128, 1024) as u32
+}
+
+/// Trains the codec on a seeded sample of rows 0 .. `rows`.
+pub fn train(shared: &Shared, dense: &Dense, spec: &CodecSpec, rows: u32, sample: usize, task: &Task) -> Result<Codec> {
+    let options = &shared.options;
+    let chosen = draw(rows, sample, options.seed);
+    let dims = dense.format.dims;
+    let mut values = vec![0.0; chosen.len() * dims];
+    dense.read(&chosen, task, |at, stored| dense.format.decode(stored, &mut values[at * dims..][..dims]))?;
+    let codec = shared.build_pool()?.install(|| Codec::train(spec, options.metric, dims, &values, options.seed, task))?;
+    Ok(codec)
+}
+
+/// `count` of the rows 0 .. `rows`, ascending, each set as likely as any other (Knuth 3.4.2, algorithm S).
+pub fn draw(rows: u32, count: usize, seed: u64) -> Vec<u32> {
+    let mut state = seed ^ 0x5851_f42d_4c95_7f2d;
+    let mut next = move || {
+        state = state.wrapping_add(0x9e37_79b9_7f4a_7c15);
+        let z = (state ^ (state >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
+        let z = (z ^ (z >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
+        (z ^ (z >> 31)) >> 32
+    };
+    let mut wanted = count.min(rows as usize) as u64;
+    let mut chosen = Vec::with_capacity(wanted as usize);
+    for row in 0..rows {
+        let left = u64::from(rows - row);
+        if (next() * left) >> 32 < wanted {
+            chosen.push(row);
+            wanted -= 1;
+        }
+    }
+    chosen
+}
+
+/// Does the next piece of work on codes or links, and publishes it; `false` when there is none.
+///
+/// `drain`: also what is less than a whole block.
+pub fn step(shared: &Shared, derived: &mut Derived, drain: bool, task: &Task) -> Result<bool> {
+    let state = shared.state();
+    if state.plan == Plan::Exact {
+        return Ok(false);
+    }
+    let block = block_rows(shared.format.dims);
+    if state.over_codes {
+        if derived.codes.is_none() {
+            return train_when_due(shared, derived, &state, task);
+        }
+        if encode_some(shared, derived, &state, if drain { 1 } else { block }, task)? {
+            return Ok(true);
+        }
+    }
+    if state.plan != Plan::Hnsw {
+        return Ok(false);
+    }
+    let rows = derived.codes.as_ref().filter(|_| state.over_codes).map_or(state.rows(), CodeColumn::len);
+    let Some(end) = derived.next_block(rows, block, drain) else { return Ok(false) };
+    derived.builder.reserve(rows)?;
+    shared.build_pool()?.install(|| derived.link(&state.dense, state.over_codes, end, task))?;
+    let graph = derived.builder.graph();
+    task.report("link", u64::from(graph.len()), u64::from(state.rows()));
+    shared.publish(|state| state.graph = graph);
+    Ok(true)
+}
+
+fn train_when_due(shared: &Shared, derived: &mut Derived, state: &State, task: &Task) -> Result<bool> {
+    let (Some(spec), Some(rows)) = (shared.codec_spec(), shared.training_due()) else { return Ok(false) };
+    task.report("train", 0, 1);
+    let codec = train(shared, &state.dense, &spec, rows, SAMPLE, task)?;
+    task.report("train", 1, 1);
+    derived.codes = Some(CodeColumn::new(codec, rows));
+    Ok(true)
+}
+
+fn encode_some(shared: &Shared, derived: &mut Derived, state: &State, least: u32, task: &Task) -> Result<bool> {
+    let Some(codes) = &mut derived.codes else { return Ok(false) };
+    let (coded, rows) = (codes.len(), state.rows());
+    if rows - coded < least {
+        return Ok(false);
+    }
+    let additional = (rows - coded) as usize * codes.codec.code_bytes();
+    codes.bytes.reserve(additional)?;
+    let end = rows.min(coded + ENCODE_BLOCK);
+    shared.build_pool()?.install(|| codes.encode(&state.dense, end, task))?;
+    task.report("encode", u64::from(end), u64::from(rows));
+    let view = codes.view();
+    shared.publish(|state| state.codes = Some(view));
+    Ok(true)
+}
+
+/// The index's own thread: makes codes and links for what has come, until the index is closed.
+pub fn run(shared: &Shared) {
+    while shared.wait() {
+        let worked = catch_unwind(AssertUnwindSafe(|| catch_up(shared, false)));
+        match worked {
+            // A row that cannot be read now cannot be linked; whoever compares it gets the error.
+            Ok(Ok(()) | Err(_)) => {}
+            Err(_) => {
+                shared.poison();
+                return;
+            }
+        }
+    }
+}
+
+/// Works until there is no whole block left, or (`drain`) nothing at all; gives way between pieces.
+pub fn catch_up(shared: &Shared, drain: bool) -> Result<()> {
+    let task = Task::new().with_cancel(shared.closing.clone());
+    loop {
+        let mut derived = lock(&shared.derived);
+        if shared.is_stopped() || !step(shared, &mut derived, drain, &task)? {
+            return Ok(());
+        }
+    }
+}
+
+/// Live rows' mean squared error under `codes`, as a share of their variance; from a sample.
+pub fn code_error(dense: &Dense, codes: &Codes, seed: u64) -> Result<f64> {
+    let dims = dense.format.dims;
+    let rows = draw(codes.len(), 2_000, seed ^ 1);
+    let (mut values, mut decoded) = (vec![0.0; rows.len() * dims], vec![0.0; dims]);
+    dense.read(&rows, &Task::new(), |at, stored| dense.format.decode(stored, &mut values[at * dims..][..dims]))?;
+    if rows.is_empty() {
+        return Err(Error::new(Code::Internal, "no rows were encoded"));
+    }
+    let mut mean = vec![0.0f64; dims];
+    for row in values.chunks_exact_mut(dims) {
+        if dense.format.metric == kernels::Metric::Cosine {
+            crate::dense::to_unit(row);
+        }
+        mean.iter_mut().zip(&*row).for_each(|(mean, &value)| *mean += f64::from(value) / rows.len() as f64);
+    }
+    let (mut error, mut variance) = (0.0, 0.0);
+    for (row, &number) in values.chunks_exact(dims).zip(&rows) {
+        codes.codec.decode(codes.row(number), &mut decoded);
+        error += row.iter().zip(&decoded).map(|(a, b)| f64::from(a - b).powi(2)).sum::<f64>();
+        variance += row.iter().zip(&mean).map(|(&a, b)| (f64::from(a) - b).powi(2)).sum::<f64>();
+    }
+    Ok(if variance > 0.0 { error / variance } else { 0.0 })
+}
+
+/// A graph read from a file goes on; without one it is linked anew by the blocks it had.
+pub fn resume(options: &Options, graph: Option<Graph>, blocks: Vec<u32>, codes: Option<CodeColumn>) -> Derived {
+    let linked = graph.as_ref().map_or(0, Graph::len);
+    let builder =
+        graph.map_or_else(|| Builder::new(hnsw_options(options)), |graph| Builder::resume(hnsw_options(options), graph));
+    let (blocks, replay) = blocks.into_iter().partition(|&end| end <= linked);
+    Derived { builder, blocks, codes, replay, version: 0 }
+}

@@ -1,0 +1,305 @@
+//! Making an index as fast as it can be: tombstones reclaimed, codes trained on today's rows, everything linked.
+//!
+//! A new set of columns, codes and links is made beside the one in use; readers and writers go on. Only the
+//! exchange at the end takes the writer's lock, to carry over what was written meanwhile.
+
+use std::sync::Arc;
+
+use quant::Codec;
+use rows::Appender;
+use store::{DenseFile, FileRef};
+use task::Task;
+
+use crate::checkpoint::SavedFiles;
+use crate::dense::Dense;
+use crate::derived::{self, CodeColumn, Derived, SAMPLE, block_rows};
+use crate::error::{Code, Error, Result};
+use crate::ids::{IdColumn, IdMap};
+use crate::metadata::MetadataColumn;
+use crate::shared::{Shared, lock};
+use crate::state::{Plan, State};
+use crate::tombstones::Tombstones;
+use crate::types::{Placement, TrainParams, TrainReport};
+use crate::writer::Writer;
+
+/// Codes are trained anew once there are so many times the rows they were trained on.
+const OUTGROWN: u32 = 4;
+/// More extents than this are merged into one.
+const EXTENTS: usize = 16;
+/// A row that was not taken over.
+const GONE: u32 = u32::MAX;
+
+/// Decides what `auto` means, reclaims tombstones, retrains outgrown codes, and links every row.
+pub fn optimize(shared: &Shared, task: &Task) -> Result<()> {
+    let mut derived = lock(&shared.derived);
+    shared.check_writable()?;
+    shared.decide(None);
+    shared.note_training();
+    let state = shared.state();
+    let outgrown = outgrown(shared, &derived, &state);
+    if !state.dead.is_empty() || state.dense.file.extents().len() > EXTENTS {
+        compact(shared, &mut derived, outgrown, task)?;
+    } else if outgrown {
+        retrain(shared, &mut derived, &state, SAMPLE, task)?;
+    }
+    while derived::step(shared, &mut derived, true, task)? {}
+    Ok(())
+}
+
+/// Trains the codes on the rows of now, encodes all rows anew and links them by the new codes.
+pub fn train(shared: &Shared, params: &TrainParams, task: &Task) -> Result<TrainReport> {
+    let started = std::time::Instant::now();
+    let mut derived = lock(&shared.derived);
+    shared.check_writable()?;
+    let state = shared.state();
+    let Some(spec) = shared.codec_spec() else {
+        return Err(Error::argument("train: this index keeps no codes (codes: 'none'), there is nothing to train"));
+    };
+    let needed = Codec::needed(&spec, shared.format.dims);
+    if (state.live() as usize) < needed {
+        return Err(Error::argument(format!("train: {} rows are too few, the codes need at least {needed}", state.live())));
+    }
+    if params.sample == Some(0) {
+        return Err(Error::argument("sample: 0 was given, an integer of at least 1 is needed"));
+    }
+    let sample = params.sample.unwrap_or(SAMPLE).max(needed);
+    let error_before =
+        state.codes.as_ref().map(|codes| derived::code_error(&state.dense, codes, shared.options.seed)).transpose()?;
+    let codes = retrain(shared, &mut derived, &state, sample, task)?;
+    Ok(TrainReport {
+        codes: shared.chosen_codes(),
+        rows: u64::from(state.live()),
+        sample: sample.min(state.rows() as usize) as u64,
+        bytes_per_row: codes.codec.code_bytes() as u64,
+        ms: started.elapsed().as_secs_f64() * 1e3,
+        error_before,
+        error: derived::code_error(&state.dense, &codes, shared.options.seed)?,
+    })
+}
+
+fn outgrown(shared: &Shared, derived: &Derived, state: &State) -> bool {
+    state.plan != Plan::Exact
+        && state.over_codes
+        && shared.codec_spec().is_some()
+        && derived.codes.as_ref().is_some_and(|codes| state.live() / OUTGROWN >= codes.trained_rows.max(1))
+}
+
+/// New codes, and links by them where there were links; published when both are there.
+fn retrain(shared: &Shared, derived: &mut Derived, state: &State, sample: usize, task: &Task) -> Result<crate::state::Codes> {
+    let Some(spec) = shared.codec_spec() else { return Err(Error::new(Code::Internal, "no codec to train")) };
+    task.report("train", 0, 1);
+    let codec = derived::train(shared, &state.dense, &spec, state.rows(), sample, task)?;
+    task.report("train", 1, 1);
+    let mut next = Derived::new(&shared.options);
+    let mut column = CodeColumn::new(codec, state.rows());
+    encode(shared, &mut column, &state.dense, task)?;
+    let view = column.view();
+    next.codes = Some(column);
+    if state.plan == Plan::Hnsw {
+        link(shared, &mut next, &state.dense, true, task)?;
+    }
+    next.version = derived.version + 1;
+    let graph = next.builder.graph();
+    *derived = next;
+    shared.trained(state.rows());
+    let published = view.clone();
+    shared.publish(|state| (state.codes, state.graph) = (Some(published), graph));
+    Ok(view)
+}
+
+/// Encodes all rows of `dense`.
+fn encode(shared: &Shared, column: &mut CodeColumn, dense: &Dense, task: &Task) -> Result<()> {
+    let rows = dense.len();
+    column.bytes.reserve_exact(rows as usize * column.codec.code_bytes())?;
+    for end in (0..rows).step_by(8192).map(|start| rows.min(start + 8192)) {
+        task.check()?;
+        shared.build_pool()?.install(|| column.encode(dense, end, task))?;
+        task.report("encode", u64::from(end), u64::from(rows));
+    }
+    Ok(())
+}
+
+/// Links all rows of `dense`.
+fn link(shared: &Shared, derived: &mut Derived, dense: &Dense, over_codes: bool, task: &Task) -> Result<()> {
+    let (rows, block) = (dense.len(), block_rows(dense.format.dims));
+    derived.builder.reserve(rows)?;
+    for end in (0..rows).step_by(block as usize).map(|start| rows.min(start + block)) {
+        shared.build_pool()?.install(|| derived.link(dense, over_codes, end, task))?;
+        task.report("link", u64::from(end), u64::from(rows));
+    }
+    Ok(())
+}
+
+/// The live rows of a state, numbered anew.
+struct Compacted {
+    writer: Writer,
+    dense: Dense,
+    dead: Tombstones,
+    /// New number of each old row.
+    numbers: Vec<u32>,
+}
+
+/// Exchanges the columns for ones without dead rows, with codes and links to match.
+fn compact(shared: &Shared, derived: &mut Derived, retrain: bool, task: &Task) -> Result<()> {
+    let before = shared.state();
+    let mut compacted = copy_live(shared, &before, task)?;
+    let mut next = Derived::new(&shared.options);
+    next.version = derived.version + 1;
+    let mut trained_rows = None;
+    if let Some(codes) = &derived.codes {
+        next.codes = Some(compact_codes(shared, codes, &before, &compacted, retrain, task)?);
+        trained_rows = next.codes.as_ref().map(|codes| codes.trained_rows);
+    }
+    if before.plan == Plan::Hnsw && (!before.over_codes || next.codes.is_some()) {
+        link(shared, &mut next, &compacted.dense, before.over_codes, task)?;
+    }
+    let mut writer = lock(&shared.writer);
+    let now = shared.state();
+    carry_over(shared, &before, &now, &mut compacted, task)?;
+    task.check()?;
+    let mut map = IdMap::default();
+    let ids = compacted.writer.ids.view();
+    map.reserve(ids.len(), &ids)?;
+    for row in (0..ids.len() as u32).filter(|&row| !compacted.dead.contains(row)) {
+        map.insert(&ids.get(row), row, &ids);
+    }
+    compacted.writer.epoch = writer.epoch + 1;
+    *writer = compacted.writer;
+    let state = State {
+        ids,
+        metadata: writer.metadata.view(),
+        dead: compacted.dead,
+        codes: next.codes.as_ref().map(CodeColumn::view),
+        graph: next.builder.graph(),
+        dense: Dense { records: writer.records.view(), longest: writer.longest, ..compacted.dense },
+        ..State::clone(&now)
+    };
+    *derived = next;
+    // Rows have new numbers: a training that was due is noted anew.
+    shared.trained(trained_rows.unwrap_or(0));
+    let mut shared_map = shared.map_write();
+    *shared_map = map;
+    shared.publish(|current| *current = state);
+    drop(shared_map);
+    shared.note_training();
+    Ok(())
+}
+
+fn copy_live(shared: &Shared, before: &State, task: &Task) -> Result<Compacted> {
+    let format = shared.format;
+    let stride = format.memory_stride();
+    let on_disk = shared.options.vectors == Placement::Disk;
+    let mut numbers = vec![GONE; before.rows() as usize];
+    let (mut ids, mut metadata, mut live) = (IdColumn::default(), MetadataColumn::default(), 0);
+    for row in (0..before.rows()).filter(|&row| before.is_live(row)) {
+        ids.push(&before.ids.get(row))?;
+        metadata.push(before.metadata.get(row).as_deref())?;
+        numbers[row as usize] = live;
+        live += 1;
+    }
+    let mut records = Appender::new();
+    let mut file = DenseFile::default();
+    let mut extents = Vec::new();
+    if on_disk {
+        let extent = rewrite(shared, before, task)?;
+        if let (Some(directory), Some(extent)) = (lock(&shared.directory).as_ref(), extent) {
+            file.push(directory.open_extent(&extent, task)?)?;
+            extents.push(extent);
+        }
+    } else {
+        records.reserve_exact(live as usize * stride)?;
+        let mut failed = None;
+        before.dense.scan(0..before.rows(), task, |row, record| {
+            if before.is_live(row) && failed.is_none() {
+                failed = records.extend(&record[..stride]).err();
+            }
+        })?;
+        failed.map_or(Ok(()), Err)?;
+    }
+    let in_file = if on_disk { live } else { 0 };
+    let dense = Dense { file: Arc::new(file), in_file, records: records.view(), ..before.dense.clone() };
+    let saved_rows = if on_disk { live } else { 0 };
+    let longest = before.dense.longest;
+    let saved = SavedFiles::default();
+    let writer = Writer { ids, metadata, records, in_file, longest, extents, saved_rows, saved, epoch: 0 };
+    Ok(Compacted { writer, dense, dead: Tombstones::default(), numbers })
+}
+
+/// Writes the live rows to one new extent; `None` if there are none.
+fn rewrite(shared: &Shared, before: &State, task: &Task) -> Result<Option<FileRef>> {
+    let stored = shared.format.stored_bytes();
+    let extent = match lock(&shared.directory).as_ref().filter(|_| before.live() > 0) {
+        Some(directory) => directory.write_extent("rows", stored, 0),
+        None => return Ok(None),
+    };
+    let mut extent = extent?;
+    let mut buffer: Vec<u8> = Vec::with_capacity(1 << 20);
+    let mut failed = None;
+    before.dense.scan(0..before.rows(), task, |row, record| {
+        if before.is_live(row) {
+            buffer.extend_from_slice(&record[..stored]);
+        }
+        if buffer.len() + stored > 1 << 20 && failed.is_none() {
+            failed = extent.append(&buffer).err();
+            buffer.clear();
+        }
+    })?;
+    if let Some(error) = failed {
+        return Err(error.into());
+    }
+    extent.append(&buffer)?;
+    Ok(Some(extent.finish()?))
+}
+
+fn compact_codes(
+    shared: &Shared,
+    codes: &CodeColumn,
+    before: &State,
+    compacted: &Compacted,
+    retrain: bool,
+    task: &Task,
+) -> Result<CodeColumn> {
+    let rows = compacted.dense.len();
+    if let Some(spec) = shared.codec_spec().filter(|_| retrain) {
+        task.report("train", 0, 1);
+        let codec = derived::train(shared, &compacted.dense, &spec, rows, SAMPLE, task)?;
+        task.report("train", 1, 1);
+        let mut column = CodeColumn::new(codec, rows);
+        encode(shared, &mut column, &compacted.dense, task)?;
+        return Ok(column);
+    }
+    let view = codes.view();
+    let mut column =
+        CodeColumn { codec: codes.codec.clone(), bytes: Appender::new(), trained_rows: codes.trained_rows.min(rows) };
+    column.bytes.reserve_exact(rows as usize * codes.codec.code_bytes())?;
+    for row in (0..view.len()).filter(|&row| before.is_live(row)) {
+        column.bytes.extend(view.row(row))?;
+    }
+    encode(shared, &mut column, &compacted.dense, task)?;
+    Ok(column)
+}
+
+/// Brings what was written since `before` into the new columns.
+fn carry_over(shared: &Shared, before: &State, now: &State, compacted: &mut Compacted, task: &Task) -> Result<()> {
+    let format = shared.format;
+    let newer: Vec<u32> = (before.rows()..now.rows()).filter(|&row| now.is_live(row)).collect();
+    let stride = format.memory_stride();
+    let mut records = vec![0; newer.len() * stride];
+    let mut decoded = vec![0.0; format.dims];
+    now.dense.read(&newer, task, |at, stored| {
+        let record = &mut records[at * stride..][..stride];
+        record[..format.stored_bytes()].copy_from_slice(&stored[..format.stored_bytes()]);
+        format.decode(record, &mut decoded);
+        format.finish(record, &decoded);
+    })?;
+    compacted.writer.records.extend(&records)?;
+    for &row in &newer {
+        compacted.writer.ids.push(&now.ids.get(row))?;
+        compacted.writer.metadata.push(now.metadata.get(row).as_deref())?;
+    }
+    compacted.writer.longest = now.dense.longest;
+    for row in (0..before.rows()).filter(|&row| before.is_live(row) && now.dead.contains(row)) {
+        compacted.dead.insert(compacted.numbers[row as usize]);
+    }
+    Ok(())
+}

@@ -1,0 +1,136 @@
+//! What an index is made of, as asked and with defaults filled in.
+
+use crate::error::{Error, Result};
+use crate::types::{Coarse, Codes, Durability, Metric, Placement, Precision};
+
+/// The most dimensions a vector can have.
+pub const MAX_DIMENSIONS: usize = 4096;
+
+/// Options as the index keeps them.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Options {
+    /// Numbers a vector: 1 to [`MAX_DIMENSIONS`].
+    pub dimensions: usize,
+    /// What distance means. Default cosine.
+    pub metric: Metric,
+    /// Default auto.
+    pub coarse: Coarse,
+    /// Default auto.
+    pub codes: Codes,
+    /// Where vectors live.
+    pub vectors: Placement,
+    /// Default f32.
+    pub precision: Precision,
+    /// Links a row of the graph: 2 to 256, default 16.
+    pub m: usize,
+    /// Effort of linking: 1 to 10,000, default 200.
+    pub ef_construction: usize,
+    /// Default sync.
+    pub durability: Durability,
+    /// 0 for all cores.
+    pub threads: usize,
+    /// The same seed and input give the same index.
+    pub seed: u64,
+}
+
+/// Options as a caller gives them: what is left out is taken from the defaults or from what is stored.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct PartialOptions {
+    /// See [`Options::dimensions`]; needed to create an index.
+    pub dimensions: Option<usize>,
+    /// See [`Options::metric`].
+    pub metric: Option<Metric>,
+    /// See [`Options::coarse`].
+    pub coarse: Option<Coarse>,
+    /// See [`Options::codes`].
+    pub codes: Option<Codes>,
+    /// See [`Options::vectors`]. Default in a directory: disk when codes are named, else memory.
+    pub vectors: Option<Placement>,
+    /// See [`Options::precision`].
+    pub precision: Option<Precision>,
+    /// See [`Options::m`].
+    pub m: Option<usize>,
+    /// See [`Options::ef_construction`].
+    pub ef_construction: Option<usize>,
+    /// See [`Options::durability`].
+    pub durability: Option<Durability>,
+    /// See [`Options::threads`].
+    pub threads: Option<usize>,
+    /// See [`Options::seed`].
+    pub seed: Option<u64>,
+}
+
+impl PartialOptions {
+    /// Fills in the defaults. `on_disk` says whether there is a directory.
+    pub fn complete(&self, on_disk: bool) -> Result<Options> {
+        let dimensions =
+            self.dimensions.ok_or_else(|| Error::argument("dimensions: missing; an integer of 1 to 4096 is needed"))?;
+        let codes = self.codes.unwrap_or(Codes::Auto);
+        let named = !matches!(codes, Codes::Auto | Codes::None);
+        let options = Options {
+            dimensions,
+            metric: self.metric.unwrap_or(Metric::Cosine),
+            coarse: self.coarse.unwrap_or(Coarse::Auto),
+            codes,
+            vectors: self.vectors.unwrap_or(if on_disk && named { Placement::Disk } else { Placement::Memory }),
+            precision: self.precision.unwrap_or(Precision::F32),
+            m: self.m.unwrap_or(16),
+            ef_construction: self.ef_construction.unwrap_or(200),
+            durability: self.durability.unwrap_or(Durability::Sync),
+            threads: self.threads.unwrap_or(0),
+            seed: self.seed.unwrap_or(0),
+        };
+        options.check(on_disk)?;
+        Ok(options)
+    }
+
+    /// `E_ARGUMENT` if something given differs from `stored`; `threads` and `durability` may.
+    pub fn agree(&self, stored: &Options) -> Result<()> {
+        fn same<T: PartialEq + std::fmt::Debug>(name: &str, given: Option<T>, stored: T) -> Result<()> {
+            match given {
+                Some(given) if given != stored => {
+                    Err(Error::argument(format!("{name}: {given:?} was given, but the index was made with {stored:?}")))
+                }
+                _ => Ok(()),
+            }
+        }
+        same("dimensions", self.dimensions, stored.dimensions)?;
+        same("metric", self.metric, stored.metric)?;
+        same("coarse", self.coarse, stored.coarse)?;
+        same("codes", self.codes, stored.codes)?;
+        same("vectors", self.vectors, stored.vectors)?;
+        same("precision", self.precision, stored.precision)?;
+        same("hnsw.m", self.m, stored.m)?;
+        same("hnsw.efConstruction", self.ef_construction, stored.ef_construction)?;
+        same("seed", self.seed, stored.seed)
+    }
+}
+
+impl Options {
+    /// `E_ARGUMENT` if something is out of its range.
+    pub fn check(&self, on_disk: bool) -> Result<()> {
+        let within = |name: &str, value: usize, least: usize, most: usize| {
+            if (least..=most).contains(&value) {
+                Ok(())
+            } else {
+                Err(Error::argument(format!("{name}: {value} was given, an integer of {least} to {most} is needed")))
+            }
+        };
+        within("dimensions", self.dimensions, 1, MAX_DIMENSIONS)?;
+        within("hnsw.m", self.m, 2, 256)?;
+        within("hnsw.efConstruction", self.ef_construction, 1, 10_000)?;
+        within("threads", self.threads, 0, 1024)?;
+        if let Codes::Pq { bytes, .. } = self.codes {
+            within("codes.bytes", bytes, 1, self.dimensions)?;
+        }
+        if self.vectors == Placement::Disk && !on_disk {
+            return Err(Error::argument("vectors: 'disk' needs a directory; use Index.open(path, options)"));
+        }
+        Ok(())
+    }
+
+    /// The threads to use.
+    pub fn thread_count(&self) -> usize {
+        if self.threads > 0 { self.threads } else { std::thread::available_parallelism().map_or(1, usize::from) }
+    }
+}

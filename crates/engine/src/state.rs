@@ -1,0 +1,103 @@
+//! What readers see: one immutable state, replaced as a whole.
+
+use std::sync::Arc;
+
+use coarse::hnsw::Graph;
+use kernels::Strided;
+use quant::{CodeScorer, Codec};
+use rows::View;
+
+use crate::dense::Dense;
+use crate::ids::Ids;
+use crate::metadata::Metadata;
+use crate::tombstones::Tombstones;
+
+/// How candidates are found now.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Plan {
+    /// They are not: every stored vector is compared.
+    Exact,
+    /// All codes are scanned.
+    Flat,
+    /// The graph is walked.
+    Hnsw,
+}
+
+/// Trained codes of rows 0 .. `len`.
+#[derive(Clone)]
+pub struct Codes {
+    /// What made them.
+    pub codec: Arc<Codec>,
+    /// `codec.code_bytes()` bytes a row.
+    pub bytes: View<u8>,
+}
+
+impl Codes {
+    /// Rows encoded.
+    pub fn len(&self) -> u32 {
+        (self.bytes.len() / self.codec.code_bytes()) as u32
+    }
+
+    /// The code of a row.
+    pub fn row(&self, row: u32) -> &[u8] {
+        let stride = self.codec.code_bytes();
+        &self.bytes[row as usize * stride..][..stride]
+    }
+
+    /// Estimates over the encoded rows.
+    pub fn scorer(&self, query: &[f32]) -> CodeScorer<'_> {
+        self.codec.scorer(query, Strided::new(&self.bytes, self.codec.code_bytes(), self.len() as usize))
+    }
+}
+
+/// Everything a search needs. Cloning clones a few `Arc`s.
+///
+/// Rows are numbered in the order they came; a row is never changed, only marked dead. `codes` and `graph`
+/// cover a prefix of the rows; what lies behind is scanned.
+#[derive(Clone)]
+pub struct State {
+    /// The stored vectors.
+    pub dense: Dense,
+    /// Row to id.
+    pub ids: Ids,
+    /// Row to JSON text.
+    pub metadata: Metadata,
+    /// Rows that were deleted or replaced.
+    pub dead: Tombstones,
+    /// Codes, once trained.
+    pub codes: Option<Codes>,
+    /// Links.
+    pub graph: Graph,
+    /// How candidates are found.
+    pub plan: Plan,
+    /// Whether the plan needs codes (else it works on the stored vectors).
+    pub over_codes: bool,
+}
+
+impl State {
+    /// Rows, dead ones included.
+    pub fn rows(&self) -> u32 {
+        self.ids.len() as u32
+    }
+
+    /// Live rows.
+    pub fn live(&self) -> u32 {
+        self.rows() - self.dead.len()
+    }
+
+    /// Whether a row lives.
+    #[inline]
+    pub fn is_live(&self, row: u32) -> bool {
+        !self.dead.contains(row)
+    }
+
+    /// Rows 0 .. this are found by the plan; those behind are compared exactly.
+    pub fn covered(&self) -> u32 {
+        let coded = if self.over_codes { self.codes.as_ref().map_or(0, Codes::len) } else { self.rows() };
+        match self.plan {
+            Plan::Exact => 0,
+            Plan::Flat => coded,
+            Plan::Hnsw => self.graph.len().min(coded),
+        }
+    }
+}
