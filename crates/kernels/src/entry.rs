@@ -1,0 +1,164 @@
+//! The functions behind [`crate::Kernels`]: the algorithms of `ops` compiled for one instruction set.
+//!
+//! Every group is a table of function pointers and a macro that fills it for a token and an attribute, which is
+//! the `target_feature` that the token stands for. Only through these functions is code of that feature reached.
+
+use crate::Strided;
+use crate::ops::rows::Pick;
+
+type Pair<X, R> = unsafe fn(&[f32], &[X]) -> R;
+type Scaled<R> = unsafe fn(&[f32], &[i8], f32) -> R;
+type Rows<Q, R> = unsafe fn(&[Q], Strided<'_>, Pick<'_>, &mut [R]);
+
+/// Distances of float queries, and the loops of k-means.
+#[derive(Clone, Copy)]
+pub(crate) struct FloatFns {
+    pub dot_f32: Pair<f32, f32>,
+    pub l2_f32: Pair<f32, f32>,
+    pub dot_f16: Pair<u16, f32>,
+    pub l2_f16: Pair<u16, f32>,
+    pub dot_i8: Pair<i8, f32>,
+    pub l2_i8: Scaled<f32>,
+    pub exact_dot_f32: Pair<f32, f64>,
+    pub exact_l2_f32: Pair<f32, f64>,
+    pub exact_dot_f16: Pair<u16, f64>,
+    pub exact_l2_f16: Pair<u16, f64>,
+    pub exact_dot_i8: Pair<i8, f64>,
+    pub exact_l2_i8: Scaled<f64>,
+    pub rows_dot_f32: Rows<f32, f32>,
+    pub rows_l2_f32: Rows<f32, f32>,
+    pub rows_dot_f16: Rows<f32, f32>,
+    pub rows_l2_f16: Rows<f32, f32>,
+    pub rows_dot_i8: Rows<f32, f32>,
+    pub rows_l2_i8: unsafe fn(&[f32], Strided<'_>, Pick<'_>, &mut [f32], usize),
+    pub table_l2: unsafe fn(&[f32], &[f32], usize, &mut [f32]),
+    pub table_dot: unsafe fn(&[f32], &[f32], usize, &mut [f32]),
+    pub argmin: unsafe fn(&[f32]) -> usize,
+}
+
+/// Integer products.
+#[derive(Clone, Copy)]
+pub(crate) struct ByteFns {
+    pub dot_u8_i8: unsafe fn(&[u8], &[i8]) -> i32,
+    pub rows_dot_u8_i8: Rows<i8, i32>,
+}
+
+/// Counts of ones.
+#[derive(Clone, Copy)]
+pub(crate) struct BitFns {
+    pub hamming: unsafe fn(&[u8], &[u8]) -> u32,
+    pub and_popcount: unsafe fn(&[u8], &[u8]) -> u32,
+    pub rows_and_popcount4: Rows<u8, u32>,
+}
+
+/// Product-quantisation tables.
+#[derive(Clone, Copy)]
+pub(crate) struct LookupFns {
+    pub adc: Pair<u8, f32>,
+    pub rows_adc: Rows<f32, f32>,
+}
+
+/// `Group { name: fn(args) -> ret, .. }` with the body given for a token `s`.
+///
+/// The functions are unsafe for two reasons: the CPU must have the features of the attribute, and lengths and row
+/// numbers must have been checked, as the methods of `Kernels` do.
+macro_rules! entries {
+    ($group:ident, $token:ty, $attribute:meta, $s:ident,
+     $($name:ident($($arg:ident: $ty:ty),*) $(-> $ret:ty)? = $body:expr;)*) => {{
+        $(
+            #[$attribute]
+            unsafe fn $name($($arg: $ty),*) $(-> $ret)? {
+                // SAFETY: the caller answers for the CPU's features.
+                let $s = unsafe { <$token as crate::isa::Isa>::new() };
+                // SAFETY: the caller has checked lengths and row numbers.
+                unsafe { $body }
+            }
+        )*
+        crate::entry::$group { $($name),* }
+    }};
+}
+
+macro_rules! floats {
+    ($token:ty, $attribute:meta) => {{
+        use crate::ops::{argmin::*, floats::*, rows::*, table::*};
+        use crate::Strided;
+        crate::entry::entries!(FloatFns, $token, $attribute, s,
+            dot_f32(q: &[f32], x: &[f32]) -> f32 = pair(s, Dot, q, x.as_ptr());
+            l2_f32(q: &[f32], x: &[f32]) -> f32 = pair(s, L2, q, x.as_ptr());
+            dot_f16(q: &[f32], x: &[u16]) -> f32 = pair(s, Dot, q, x.as_ptr());
+            l2_f16(q: &[f32], x: &[u16]) -> f32 = pair(s, L2, q, x.as_ptr());
+            dot_i8(q: &[f32], x: &[i8]) -> f32 = pair(s, Dot, q, x.as_ptr());
+            l2_i8(q: &[f32], x: &[i8], scale: f32) -> f32 = pair(s, ScaledL2(scale), q, x.as_ptr());
+            exact_dot_f32(q: &[f32], x: &[f32]) -> f64 = exact(s, Dot, q, x.as_ptr());
+            exact_l2_f32(q: &[f32], x: &[f32]) -> f64 = exact(s, L2, q, x.as_ptr());
+            exact_dot_f16(q: &[f32], x: &[u16]) -> f64 = exact(s, Dot, q, x.as_ptr());
+            exact_l2_f16(q: &[f32], x: &[u16]) -> f64 = exact(s, L2, q, x.as_ptr());
+            exact_dot_i8(q: &[f32], x: &[i8]) -> f64 = exact(s, Dot, q, x.as_ptr());
+            exact_l2_i8(q: &[f32], x: &[i8], scale: f32) -> f64 = exact(s, ScaledL2(scale), q, x.as_ptr());
+            rows_dot_f32(q: &[f32], rows: Strided<'_>, pick: Pick<'_>, out: &mut [f32]) =
+                score(FloatRow::<_, f32, _>::new(s, Dot, q), rows, pick, out);
+            rows_l2_f32(q: &[f32], rows: Strided<'_>, pick: Pick<'_>, out: &mut [f32]) =
+                score(FloatRow::<_, f32, _>::new(s, L2, q), rows, pick, out);
+            rows_dot_f16(q: &[f32], rows: Strided<'_>, pick: Pick<'_>, out: &mut [f32]) =
+                score(FloatRow::<_, u16, _>::new(s, Dot, q), rows, pick, out);
+            rows_l2_f16(q: &[f32], rows: Strided<'_>, pick: Pick<'_>, out: &mut [f32]) =
+                score(FloatRow::<_, u16, _>::new(s, L2, q), rows, pick, out);
+            rows_dot_i8(q: &[f32], rows: Strided<'_>, pick: Pick<'_>, out: &mut [f32]) =
+                score(FloatRow::<_, i8, _>::new(s, Dot, q), rows, pick, out);
+            rows_l2_i8(q: &[f32], rows: Strided<'_>, pick: Pick<'_>, out: &mut [f32], scale_at: usize) =
+                score(ScaledRow { s, q, scale_at }, rows, pick, out);
+            table_l2(q: &[f32], cent_t: &[f32], k: usize, out: &mut [f32]) = table(s, L2, q, cent_t, k, out);
+            table_dot(q: &[f32], cent_t: &[f32], k: usize, out: &mut [f32]) = table(s, Dot, q, cent_t, k, out);
+            argmin(x: &[f32]) -> usize = first_smallest(s, x);
+        )
+    }};
+}
+
+macro_rules! bytes {
+    ($token:ty, $attribute:meta) => {{
+        use crate::Strided;
+        use crate::ops::{bytes::*, rows::*};
+        crate::entry::entries!(ByteFns, $token, $attribute, s,
+            dot_u8_i8(x: &[u8], q: &[i8]) -> i32 = dot(s, x.as_ptr(), q);
+            rows_dot_u8_i8(q: &[i8], rows: Strided<'_>, pick: Pick<'_>, out: &mut [i32]) =
+                score(ByteRow { s, q }, rows, pick, out);
+        )
+    }};
+}
+
+macro_rules! bits {
+    ($token:ty, $attribute:meta) => {{
+        use crate::Strided;
+        use crate::ops::{bits::*, rows::*};
+        crate::entry::entries!(BitFns, $token, $attribute, s,
+            hamming(a: &[u8], b: &[u8]) -> u32 = count(s, Xor, a, b.as_ptr());
+            and_popcount(a: &[u8], b: &[u8]) -> u32 = count(s, And, a, b.as_ptr());
+            rows_and_popcount4(planes: &[u8], rows: Strided<'_>, pick: Pick<'_>, out: &mut [u32]) =
+                score(PlanesRow { s, planes }, rows, pick, out);
+        )
+    }};
+}
+
+/// The same for all instruction sets: see `ops::lookup`.
+pub(crate) const LOOKUP: LookupFns = {
+    use crate::ops::lookup::{LookupRow, adc as sum};
+    use crate::ops::rows::score;
+
+    /// # Safety
+    /// `lut.len() == codes.len() * 256`.
+    unsafe fn adc(lut: &[f32], codes: &[u8]) -> f32 {
+        // SAFETY: as many codes as the table has positions.
+        unsafe { sum(lut, [codes.as_ptr()])[0] }
+    }
+
+    /// # Safety
+    /// As `score`.
+    unsafe fn rows_adc(lut: &[f32], rows: Strided<'_>, pick: Pick<'_>, out: &mut [f32]) {
+        // SAFETY: the same contract.
+        unsafe { score(LookupRow { lut }, rows, pick, out) }
+    }
+
+    LookupFns { adc, rows_adc }
+};
+
+pub(crate) use {bits, bytes, entries, floats};

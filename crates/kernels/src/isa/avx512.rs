@@ -1,0 +1,267 @@
+//! AVX-512 F, BW, VL and DQ: registers of 512 bits, and masks for what does not fill one. VNNI and VPOPCNTDQ have
+//! tokens of their own, since not every CPU of this level has them.
+
+use std::arch::x86_64::*;
+use std::sync::OnceLock;
+
+use super::{Bits, ByteDot, Floats, Isa, x86};
+use crate::{Kernels, Simd, entry};
+
+/// Proves AVX-512 F, BW, VL and DQ (and AVX2, FMA, F16C, which every such CPU has and detection asks for).
+#[derive(Clone, Copy)]
+pub(crate) struct Avx512(());
+
+/// Proves VNNI besides.
+#[derive(Clone, Copy)]
+pub(crate) struct Vnni(Avx512);
+
+/// Proves VPOPCNTDQ besides.
+#[derive(Clone, Copy)]
+pub(crate) struct Vpopcntdq(Avx512);
+
+macro_rules! isa {
+    ($($token:ident = $proof:expr;)*) => {$(
+        impl Isa for $token {
+            #[inline(always)]
+            unsafe fn new() -> Self {
+                $token($proof)
+            }
+        }
+    )*};
+}
+
+isa! {
+    Avx512 = ();
+    Vnni = Avx512(());
+    Vpopcntdq = Avx512(());
+}
+
+/// A mask of the first `n` of 16 lanes.
+#[inline(always)]
+fn mask16(n: usize) -> __mmask16 {
+    debug_assert!(n < 16);
+    (1u16 << n) - 1
+}
+
+/// A mask of the first `n` of 32 lanes.
+#[inline(always)]
+fn mask32(n: usize) -> __mmask32 {
+    debug_assert!(n < 32);
+    (1u32 << n) - 1
+}
+
+/// A mask of the first `n` of 64 lanes.
+#[inline(always)]
+fn mask64(n: usize) -> __mmask64 {
+    debug_assert!(n < 64);
+    (1u64 << n) - 1
+}
+
+/// The upper eight of sixteen f32.
+#[inline]
+#[target_feature(enable = "avx512f,avx512dq")]
+fn upper_ps(v: __m512) -> __m256 {
+    _mm512_extractf32x8_ps::<1>(v)
+}
+
+impl Floats for Avx512 {
+    type F = __m512;
+    type D = __m512d;
+    const LANES: usize = 16;
+
+    by_token_at! {
+        fn load_f32(self, p: *const f32) -> __m512 = _mm512_loadu_ps(p);
+        fn load_f16(self, p: *const u16) -> __m512 = _mm512_cvtph_ps(_mm256_loadu_si256(p.cast()));
+        fn load_i8(self, p: *const i8) -> __m512 = _mm512_cvtepi32_ps(_mm512_cvtepi8_epi32(_mm_loadu_si128(p.cast())));
+        fn first_f32(self, p: *const f32, n: usize) -> __m512 = _mm512_maskz_loadu_ps(mask16(n), p);
+        fn first_f16(self, p: *const u16, n: usize) -> __m512 =
+            _mm512_cvtph_ps(_mm256_maskz_loadu_epi16(mask16(n), p.cast()));
+        fn first_i8(self, p: *const i8, n: usize) -> __m512 =
+            _mm512_cvtepi32_ps(_mm512_cvtepi8_epi32(_mm_maskz_loadu_epi8(mask16(n), p)));
+        fn store(self, p: *mut f32, v: __m512) = _mm512_storeu_ps(p, v);
+        fn store_first(self, p: *mut f32, n: usize, v: __m512) = _mm512_mask_storeu_ps(p, mask16(n), v);
+    }
+    by_token! {
+        fn splat(self, v: f32) -> __m512 = _mm512_set1_ps(v);
+        fn add(self, a: __m512, b: __m512) -> __m512 = _mm512_add_ps(a, b);
+        fn sub(self, a: __m512, b: __m512) -> __m512 = _mm512_sub_ps(a, b);
+        fn mul(self, a: __m512, b: __m512) -> __m512 = _mm512_mul_ps(a, b);
+        fn mul_add(self, a: __m512, b: __m512, c: __m512) -> __m512 = _mm512_fmadd_ps(a, b, c);
+        fn sum(self, v: __m512) -> f32 = x86::sum_ps(_mm256_add_ps(_mm512_castps512_ps256(v), upper_ps(v)));
+        // The instruction gives its second operand where one is NaN.
+        fn min(self, x: __m512, least: __m512) -> __m512 = _mm512_min_ps(x, least);
+        fn min_lane(self, v: __m512) -> f32 = x86::min_ps(_mm256_min_ps(_mm512_castps512_ps256(v), upper_ps(v)));
+        fn equal(self, a: __m512, b: __m512) -> u32 = u32::from(_mm512_cmp_ps_mask::<_CMP_EQ_OQ>(a, b));
+        fn widen(self, v: __m512) -> (__m512d, __m512d) =
+            (_mm512_cvtps_pd(_mm512_castps512_ps256(v)), _mm512_cvtps_pd(upper_ps(v)));
+        fn splat_d(self, v: f64) -> __m512d = _mm512_set1_pd(v);
+        fn add_d(self, a: __m512d, b: __m512d) -> __m512d = _mm512_add_pd(a, b);
+        fn sub_d(self, a: __m512d, b: __m512d) -> __m512d = _mm512_sub_pd(a, b);
+        fn mul_d(self, a: __m512d, b: __m512d) -> __m512d = _mm512_mul_pd(a, b);
+        fn mul_add_d(self, a: __m512d, b: __m512d, c: __m512d) -> __m512d = _mm512_fmadd_pd(a, b, c);
+        fn sum_d(self, v: __m512d) -> f64 =
+            x86::sum_pd(_mm256_add_pd(_mm512_castpd512_pd256(v), _mm512_extractf64x4_pd::<1>(v)));
+    }
+}
+
+/// The sum of sixteen i32 lanes.
+#[inline]
+#[target_feature(enable = "avx512f")]
+fn sum_epi32(v: __m512i) -> i32 {
+    x86::sum_epi32(_mm256_add_epi32(_mm512_castsi512_si256(v), _mm512_extracti64x4_epi64::<1>(v)))
+}
+
+/// `acc` and the products of 32 pairs. Widened first: maddubs would saturate its pairs at 2^15.
+#[inline]
+#[target_feature(enable = "avx512f,avx512bw")]
+fn madd(acc: __m512i, x: __m256i, q: __m256i) -> __m512i {
+    _mm512_add_epi32(acc, _mm512_madd_epi16(_mm512_cvtepu8_epi16(x), _mm512_cvtepi8_epi16(q)))
+}
+
+impl ByteDot for Avx512 {
+    type Acc = __m512i;
+    const STEP: usize = 32;
+
+    by_token_at! {
+        fn step(self, acc: __m512i, x: *const u8, q: *const i8) -> __m512i =
+            madd(acc, _mm256_loadu_si256(x.cast()), _mm256_loadu_si256(q.cast()));
+        fn step_first(self, acc: __m512i, x: *const u8, q: *const i8, n: usize) -> __m512i =
+            madd(acc, _mm256_maskz_loadu_epi8(mask32(n), x.cast()), _mm256_maskz_loadu_epi8(mask32(n), q));
+    }
+    by_token! {
+        fn zero_acc(self) -> __m512i = _mm512_setzero_si512();
+        fn add_acc(self, a: __m512i, b: __m512i) -> __m512i = _mm512_add_epi32(a, b);
+        fn sum_acc(self, acc: __m512i) -> i32 = sum_epi32(acc);
+    }
+}
+
+impl ByteDot for Vnni {
+    type Acc = __m512i;
+    const STEP: usize = 64;
+
+    by_token_at! {
+        // dpbusd widens its four products before it adds them: exact, unlike dpbusds and maddubs.
+        fn step(self, acc: __m512i, x: *const u8, q: *const i8) -> __m512i =
+            _mm512_dpbusd_epi32(acc, _mm512_loadu_si512(x.cast()), _mm512_loadu_si512(q.cast()));
+        fn step_first(self, acc: __m512i, x: *const u8, q: *const i8, n: usize) -> __m512i =
+            _mm512_dpbusd_epi32(acc, _mm512_maskz_loadu_epi8(mask64(n), x.cast()), _mm512_maskz_loadu_epi8(mask64(n), q));
+    }
+    by_token! {
+        fn zero_acc(self) -> __m512i = _mm512_setzero_si512();
+        fn add_acc(self, a: __m512i, b: __m512i) -> __m512i = _mm512_add_epi32(a, b);
+        fn sum_acc(self, acc: __m512i) -> i32 = sum_epi32(acc);
+    }
+}
+
+/// Ones of each byte, times `1 << SHIFT`: a look-up per half byte (Muła, Kurz, Lemire 2018).
+#[inline]
+#[target_feature(enable = "avx512f,avx512bw")]
+fn ones<const SHIFT: u32>(v: __m512i) -> __m512i {
+    let nibble = _mm512_set1_epi8(15);
+    let table = _mm512_broadcast_i32x4(_mm_setr_epi8(0, 1, 1, 2, 1, 2, 2, 3, 1, 2, 2, 3, 2, 3, 3, 4));
+    let table = _mm512_slli_epi16::<SHIFT>(table);
+    let low = _mm512_shuffle_epi8(table, _mm512_and_si512(v, nibble));
+    let high = _mm512_shuffle_epi8(table, _mm512_and_si512(_mm512_srli_epi16::<4>(v), nibble));
+    _mm512_add_epi8(low, high)
+}
+
+/// The sum of eight u64 lanes, modulo 2^32 as on every set.
+#[inline]
+#[target_feature(enable = "avx512f")]
+fn sum_epi64(v: __m512i) -> u32 {
+    x86::sum_epi64(_mm256_add_epi64(_mm512_castsi512_si256(v), _mm512_extracti64x4_epi64::<1>(v))) as u32
+}
+
+impl Bits for Avx512 {
+    type V = __m512i;
+    /// Eight u64.
+    type Count = __m512i;
+    const WIDTH: usize = 64;
+
+    by_token_at! {
+        fn load(self, p: *const u8) -> __m512i = _mm512_loadu_si512(p.cast());
+        fn first(self, p: *const u8, n: usize) -> __m512i = _mm512_maskz_loadu_epi8(mask64(n), p.cast());
+    }
+    by_token! {
+        fn and(self, a: __m512i, b: __m512i) -> __m512i = _mm512_and_si512(a, b);
+        fn xor(self, a: __m512i, b: __m512i) -> __m512i = _mm512_xor_si512(a, b);
+        fn zero_count(self) -> __m512i = _mm512_setzero_si512();
+        fn count(self, acc: __m512i, v: __m512i) -> __m512i =
+            _mm512_add_epi64(acc, _mm512_sad_epu8(ones::<0>(v), _mm512_setzero_si512()));
+        // A byte's weighted count is at most 8 * (1 + 2 + 4 + 8) = 120, so that one sum of bytes serves all planes.
+        fn count4(self, acc: __m512i, v: [__m512i; 4]) -> __m512i = {
+            let low = _mm512_add_epi8(ones::<0>(v[0]), ones::<1>(v[1]));
+            let high = _mm512_add_epi8(ones::<2>(v[2]), ones::<3>(v[3]));
+            _mm512_add_epi64(acc, _mm512_sad_epu8(_mm512_add_epi8(low, high), _mm512_setzero_si512()))
+        };
+        fn sum_count(self, acc: __m512i) -> u32 = sum_epi64(acc);
+    }
+}
+
+impl Bits for Vpopcntdq {
+    type V = __m512i;
+    /// Eight u64.
+    type Count = __m512i;
+    const WIDTH: usize = 64;
+
+    by_token_at! {
+        fn load(self, p: *const u8) -> __m512i = self.0.load(p);
+        fn first(self, p: *const u8, n: usize) -> __m512i = self.0.first(p, n);
+    }
+    by_token! {
+        fn and(self, a: __m512i, b: __m512i) -> __m512i = _mm512_and_si512(a, b);
+        fn xor(self, a: __m512i, b: __m512i) -> __m512i = _mm512_xor_si512(a, b);
+        fn zero_count(self) -> __m512i = _mm512_setzero_si512();
+        fn count(self, acc: __m512i, v: __m512i) -> __m512i = _mm512_add_epi64(acc, _mm512_popcnt_epi64(v));
+        fn count4(self, acc: __m512i, v: [__m512i; 4]) -> __m512i = {
+            let low = _mm512_add_epi64(_mm512_popcnt_epi64(v[0]), _mm512_slli_epi64::<1>(_mm512_popcnt_epi64(v[1])));
+            let high = _mm512_add_epi64(_mm512_popcnt_epi64(v[2]), _mm512_slli_epi64::<1>(_mm512_popcnt_epi64(v[3])));
+            _mm512_add_epi64(acc, _mm512_add_epi64(low, _mm512_slli_epi64::<2>(high)))
+        };
+        fn sum_count(self, acc: __m512i) -> u32 = sum_epi64(acc);
+    }
+}
+
+/// Whether the CPU (and the system) has what [`Avx512`] proves.
+fn detected() -> bool {
+    !cfg!(miri)
+        && super::avx2::kernels().is_some()
+        && is_x86_feature_detected!("avx512f")
+        && is_x86_feature_detected!("avx512bw")
+        && is_x86_feature_detected!("avx512vl")
+        && is_x86_feature_detected!("avx512dq")
+}
+
+/// The kernels without the extensions that not every CPU of this level has; `None` where the CPU lacks the level.
+pub(crate) fn plain() -> Option<Kernels> {
+    detected().then_some(Kernels {
+        simd: Simd::Avx512,
+        floats: entry::floats!(Avx512, target_feature(enable = "avx512f,avx512bw,avx512vl,avx512dq,avx2,fma,f16c,popcnt")),
+        bytes: entry::bytes!(Avx512, target_feature(enable = "avx512f,avx512bw,avx512vl,avx512dq,avx2,fma,f16c,popcnt")),
+        lookup: entry::LOOKUP,
+        bits: entry::bits!(Avx512, target_feature(enable = "avx512f,avx512bw,avx512vl,avx512dq,avx2,fma,f16c,popcnt")),
+    })
+}
+
+/// The kernels of this set with the extensions that the CPU has; `None` where the CPU lacks the set.
+pub(crate) fn kernels() -> Option<&'static Kernels> {
+    static KERNELS: OnceLock<Option<Kernels>> = OnceLock::new();
+    KERNELS
+        .get_or_init(|| {
+            let mut kernels = plain()?;
+            if is_x86_feature_detected!("avx512vnni") {
+                kernels.bytes = entry::bytes!(
+                    Vnni,
+                    target_feature(enable = "avx512vnni,avx512f,avx512bw,avx512vl,avx512dq,avx2,fma,f16c,popcnt")
+                );
+            }
+            if is_x86_feature_detected!("avx512vpopcntdq") {
+                kernels.bits = entry::bits!(
+                    Vpopcntdq,
+                    target_feature(enable = "avx512vpopcntdq,avx512f,avx512bw,avx512vl,avx512dq,avx2,fma,f16c,popcnt")
+                );
+            }
+            Some(kernels)
+        })
+        .as_ref()
+}

@@ -1,0 +1,53 @@
+//! Integer products of codes.
+
+use super::rows::RowKernel;
+use crate::isa::ByteDot;
+
+/// `Σ x·q` over `q.len()` bytes, exact modulo 2^32.
+///
+/// # Safety
+/// `q.len()` bytes must be readable at `x`.
+#[inline(always)]
+pub(crate) unsafe fn dot<S: ByteDot>(s: S, x: *const u8, q: &[i8]) -> i32 {
+    let n = q.len();
+    let q = q.as_ptr();
+    let mut acc = [s.zero_acc(); 2];
+    let mut at = 0;
+    // SAFETY: all loads end at n or before, in q's slice and in what the caller answers for.
+    unsafe {
+        while at + 2 * S::STEP <= n {
+            acc[0] = s.step(acc[0], x.add(at), q.add(at));
+            acc[1] = s.step(acc[1], x.add(at + S::STEP), q.add(at + S::STEP));
+            at += 2 * S::STEP;
+        }
+        if at + S::STEP <= n {
+            acc[0] = s.step(acc[0], x.add(at), q.add(at));
+            at += S::STEP;
+        }
+        if at < n {
+            acc[1] = s.step_first(acc[1], x.add(at), q.add(at), n - at);
+        }
+    }
+    s.sum_acc(s.add_acc(acc[0], acc[1]))
+}
+
+/// A query of i8 against rows that begin with `q.len()` u8.
+#[derive(Clone, Copy)]
+pub(crate) struct ByteRow<'a, S> {
+    pub s: S,
+    pub q: &'a [i8],
+}
+
+impl<S: ByteDot> RowKernel for ByteRow<'_, S> {
+    type Out = i32;
+
+    #[inline(always)]
+    fn bytes(self) -> usize {
+        self.q.len()
+    }
+    #[inline(always)]
+    unsafe fn score(self, row: *const u8) -> i32 {
+        // SAFETY: bytes() bytes are readable at row.
+        unsafe { dot(self.s, row, self.q) }
+    }
+}

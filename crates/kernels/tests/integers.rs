@@ -1,0 +1,61 @@
+//! Integer operations of every instruction set: exactly equal to plain loops.
+
+mod common;
+
+use common::{LONGEST, Random, sets};
+use kernels::Strided;
+
+fn dot(x: &[u8], q: &[i8]) -> i32 {
+    x.iter().zip(q).map(|(&x, &q)| i32::from(x) * i32::from(q)).sum()
+}
+
+fn ones(a: &[u8], b: &[u8], join: impl Fn(u8, u8) -> u8) -> u32 {
+    a.iter().zip(b).map(|(&a, &b)| join(a, b).count_ones()).sum()
+}
+
+#[test]
+fn every_length_at_odd_starts() {
+    let mut random = Random(11);
+    for n in 0..=LONGEST {
+        let (i, j) = (random.below(67), random.below(67));
+        let (a, b, q) = (random.bytes(n + i), random.bytes(n + j), random.signed(n + j));
+        let (a, b, q) = (&a[i..], &b[j..], &q[j..]);
+        for k in sets() {
+            assert_eq!(k.dot_u8_i8(a, q), dot(a, q), "dot_u8_i8 of {n} on {}", k.simd());
+            assert_eq!(k.hamming(a, b), ones(a, b, |a, b| a ^ b), "hamming of {n} on {}", k.simd());
+            assert_eq!(k.and_popcount(a, b), ones(a, b, |a, b| a & b), "and_popcount of {n} on {}", k.simd());
+        }
+    }
+}
+
+/// The largest products: sums of pairs leave 16 bits, where a saturating instruction would show.
+#[test]
+fn nothing_saturates() {
+    for k in sets() {
+        for n in (0..=LONGEST).step_by(7).chain([65_536]) {
+            for (x, q) in [(255, -128), (255, 127), (128, -128), (1, -1)] {
+                let expected = i32::from(x) * i32::from(q) * n as i32;
+                assert_eq!(k.dot_u8_i8(&vec![x; n], &vec![q; n]), expected, "{x} * {q}, {n} on {}", k.simd());
+            }
+            assert_eq!(k.hamming(&vec![255; n], &vec![0; n]), 8 * n as u32, "{n} on {}", k.simd());
+            assert_eq!(k.and_popcount(&vec![255; n], &vec![255; n]), 8 * n as u32, "{n} on {}", k.simd());
+        }
+    }
+}
+
+#[test]
+fn planes_weigh_by_their_place() {
+    let mut random = Random(12);
+    for len in (0..=if cfg!(miri) { 20 } else { 300 }).chain([512, 1023]) {
+        for full in [false, true] {
+            let planes = if full { vec![255; 4 * len] } else { random.bytes(4 * len) };
+            let code = if full { vec![255; len] } else { random.bytes(len) };
+            let expected: u32 = (0..4).map(|b| ones(&planes[b * len..][..len], &code, |a, b| a & b) << b).sum();
+            for k in sets() {
+                let mut out = [0];
+                k.gather_and_popcount4(&planes, len, Strided::new(&code, len, 1), &[0], &mut out);
+                assert_eq!(out, [expected], "{len} on {}", k.simd());
+            }
+        }
+    }
+}

@@ -1,0 +1,118 @@
+//! Wrong lengths and rows that do not exist panic on every instruction set, before anything is read.
+
+mod common;
+
+use std::panic::{AssertUnwindSafe, catch_unwind};
+
+use kernels::{Strided, kernels_for};
+
+/// Asserts that `f` panics on every instruction set, and that the message says `says`.
+#[track_caller]
+fn panics<T: std::fmt::Debug>(says: &str, f: impl Fn(&'static kernels::Kernels) -> T) {
+    for simd in kernels::available() {
+        let k = kernels_for(simd).expect("available");
+        let panic = catch_unwind(AssertUnwindSafe(|| f(k))).expect_err("no panic");
+        let message = panic.downcast_ref::<String>().expect("a message");
+        assert!(message.contains(says), "{message}");
+    }
+}
+
+#[test]
+fn pairs_of_different_lengths() {
+    let says = "lengths differ: 3 and 2";
+    panics(says, |k| k.dot_f32(&[0.0; 3], &[0.0; 2]));
+    panics(says, |k| k.l2_f32(&[0.0; 3], &[0.0; 2]));
+    panics(says, |k| k.dot_f16(&[0.0; 3], &[0; 2]));
+    panics(says, |k| k.l2_f16(&[0.0; 3], &[0; 2]));
+    panics(says, |k| k.dot_i8(&[0.0; 3], &[0; 2]));
+    panics(says, |k| k.l2_i8(&[0.0; 3], &[0; 2], 1.0));
+    panics(says, |k| k.exact_dot_f32(&[0.0; 3], &[0.0; 2]));
+    panics(says, |k| k.exact_l2_f32(&[0.0; 3], &[0.0; 2]));
+    panics(says, |k| k.exact_dot_f16(&[0.0; 3], &[0; 2]));
+    panics(says, |k| k.exact_l2_f16(&[0.0; 3], &[0; 2]));
+    panics(says, |k| k.exact_dot_i8(&[0.0; 3], &[0; 2]));
+    panics(says, |k| k.exact_l2_i8(&[0.0; 3], &[0; 2], 1.0));
+    panics(says, |k| k.dot_u8_i8(&[0; 3], &[0; 2]));
+    panics(says, |k| k.hamming(&[0; 3], &[0; 2]));
+    panics(says, |k| k.and_popcount(&[0; 3], &[0; 2]));
+    panics("lengths differ: 511 and 512", |k| k.adc(&[0.0; 511], &[0; 2]));
+}
+
+/// Calls every operation over many rows of 16 bytes, of which it reads 8.
+fn every_many(k: &kernels::Kernels, which: usize, rows: Strided, ids: Option<&[u32]>, start: usize, out: usize) {
+    let (mut f, mut i, mut u) = (vec![0.0; out], vec![0; out], vec![0; out]);
+    let (q, lut) = (&[0.0; 8][..], &[0.0; 8 * 256][..]);
+    match (which, ids) {
+        (0, Some(ids)) => k.gather_dot_f32(&q[..2], rows, ids, &mut f),
+        (0, None) => k.scan_dot_f32(&q[..2], rows, start, &mut f),
+        (1, Some(ids)) => k.gather_l2_f32(&q[..2], rows, ids, &mut f),
+        (1, None) => k.scan_l2_f32(&q[..2], rows, start, &mut f),
+        (2, Some(ids)) => k.gather_dot_f16(&q[..4], rows, ids, &mut f),
+        (2, None) => k.scan_dot_f16(&q[..4], rows, start, &mut f),
+        (3, Some(ids)) => k.gather_l2_f16(&q[..4], rows, ids, &mut f),
+        (3, None) => k.scan_l2_f16(&q[..4], rows, start, &mut f),
+        (4, Some(ids)) => k.gather_dot_i8(q, rows, ids, &mut f),
+        (4, None) => k.scan_dot_i8(q, rows, start, &mut f),
+        (5, Some(ids)) => k.gather_l2_i8(&q[..4], rows, ids, &mut f, 4),
+        (5, None) => k.scan_l2_i8(&q[..4], rows, start, &mut f, 4),
+        (6, Some(ids)) => k.gather_dot_u8_i8(&[1; 8], rows, ids, &mut i),
+        (6, None) => k.scan_dot_u8_i8(&[1; 8], rows, start, &mut i),
+        (7, Some(ids)) => k.gather_adc(lut, 8, rows, ids, &mut f),
+        (7, None) => k.scan_adc(lut, 8, rows, start, &mut f),
+        (_, Some(ids)) => k.gather_and_popcount4(&[1; 32], 8, rows, ids, &mut u),
+        (_, None) => k.scan_and_popcount4(&[1; 32], 8, rows, start, &mut u),
+    }
+}
+
+#[test]
+fn rows_that_do_not_exist() {
+    let bytes = [0; 80];
+    for which in 0..9 {
+        let rows = Strided::new(&bytes, 16, 5);
+        for simd in kernels::available() {
+            let k = kernels_for(simd).expect("available");
+            every_many(k, which, rows, Some(&[0, 4, 4]), 0, 3);
+            every_many(k, which, rows, None, 2, 3);
+            every_many(k, which, rows, None, 5, 0);
+        }
+        panics("not below 5", |k| every_many(k, which, rows, Some(&[0, 5]), 0, 2));
+        panics("not below 5", |k| every_many(k, which, rows, Some(&[u32::MAX, 0, 1, 2, 3]), 0, 5));
+        panics("lengths differ: 2 and 3", |k| every_many(k, which, rows, Some(&[0, 1]), 0, 3));
+        panics("lengths differ: 2 and 1", |k| every_many(k, which, rows, Some(&[0, 1]), 0, 1));
+        panics("3 rows from 3 on, of 5", |k| every_many(k, which, rows, None, 3, 3));
+        panics("rows from", |k| every_many(k, which, rows, None, usize::MAX, 2));
+        let narrow = Strided::new(&bytes, 7, 5);
+        panics("8 bytes to read in rows of 7", |k| every_many(k, which, narrow, Some(&[0]), 0, 1));
+        panics("8 bytes to read in rows of 7", |k| every_many(k, which, narrow, None, 0, 1));
+    }
+}
+
+#[test]
+fn queries_of_wrong_lengths() {
+    let rows = Strided::new(&[0; 80], 16, 5);
+    panics("lengths differ", |k| k.gather_adc(&[0.0; 512], 3, rows, &[0], &mut [0.0]));
+    panics("lengths differ", |k| k.scan_adc(&[0.0; 0], 1 << 56, rows, 0, &mut [0.0]));
+    panics("lengths differ", |k| k.gather_and_popcount4(&[0; 7], 2, rows, &[0], &mut [0]));
+    panics("lengths differ", |k| k.scan_and_popcount4(&[0; 0], 1 << 62, rows, 0, &mut [0]));
+    panics("bytes to read", |k| k.gather_l2_i8(&[0.0; 4], rows, &[0], &mut [0.0], 13));
+    panics("bytes to read", |k| k.scan_l2_i8(&[0.0; 4], rows, 0, &mut [0.0], usize::MAX));
+    panics("centroid values", |k| k.table_l2(&[0.0; 2], &[0.0; 5], 3, &mut [0.0; 3]));
+    panics("centroid values", |k| k.table_dot(&[0.0; 2], &[0.0; 0], 1 << 63, &mut []));
+    panics("lengths differ", |k| k.table_dot(&[0.0; 2], &[0.0; 6], 3, &mut [0.0; 2]));
+}
+
+#[test]
+#[should_panic(expected = "the smallest of no numbers")]
+fn argmin_of_nothing() {
+    kernels::kernels().argmin(&[]);
+}
+
+#[test]
+fn strided_checks_its_shape() {
+    panics("do not fit in 9 bytes", |_| Strided::new(&[0; 9], 5, 2).len());
+    panics("do not fit", |_| Strided::new(&[0; 9], usize::MAX, 2).len());
+    panics("row 1 of 1", |_| Strided::new(&[0; 9], 5, 1).row(1).len());
+    let rows = Strided::new(&[1, 2, 3, 4, 5, 6, 7], 3, 2);
+    assert_eq!((rows.row(1), rows.len(), rows.stride(), rows.is_empty()), (&[4, 5, 6][..], 2, 3, false));
+    assert!(Strided::new(&[], 3, 0).is_empty());
+}

@@ -1,0 +1,211 @@
+//! Dense rows in a file: records of one length, one after another, with a checksum for each.
+
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use task::Task;
+use wire::{Writer, crc32c_append};
+
+use crate::directory::Shared;
+use crate::header::{self, COMMON, Layout, VERSION};
+use crate::manifest::FileRef;
+use crate::out::OutFile;
+use crate::vfs::{File, read_exact_at};
+use crate::{Error, Result};
+
+/// The longest record, in bytes.
+pub const MAX_STRIDE: usize = 1 << 20;
+
+/// Records begin on a page of their own, so that with a fitting stride no record lies on more pages than it must.
+const HEADER: usize = 4096;
+const CRC: usize = 4;
+/// Bytes of the array of checksums that are read or written at a time.
+const BATCH: usize = 1 << 20;
+
+/// Writes the rows of one extent. Dropped before [`finish`](Self::finish) it takes the file away again.
+#[derive(Debug)]
+pub struct ExtentWriter {
+    out: OutFile,
+    kind: String,
+    number: u64,
+    stride: usize,
+    first_row: u32,
+    salt: u32,
+    checksums: Vec<u32>,
+}
+
+impl ExtentWriter {
+    pub(crate) fn create(
+        shared: &Arc<Shared>,
+        name: String,
+        kind: &str,
+        number: u64,
+        stride: usize,
+        first_row: u32,
+    ) -> Result<Self> {
+        if !(1..=MAX_STRIDE).contains(&stride) {
+            return Err(Error::invalid("create", &shared.path.join(name), "records have 1 byte to 1 MiB"));
+        }
+        let mut out = OutFile::create(shared, name)?;
+        out.write(&[0; HEADER])?;
+        let salt = header::salt(number, VERSION);
+        Ok(Self { out, kind: kind.into(), number, stride, first_row, salt, checksums: Vec::new() })
+    }
+
+    /// Appends records, one after another: as many at once as are at hand.
+    ///
+    /// # Errors
+    /// [`Error::Io`], also when `records` is not a whole number of them or row numbers run out at 2^32 - 1.
+    pub fn append(&mut self, records: &[u8]) -> Result<()> {
+        let count = records.len() / self.stride;
+        if !records.len().is_multiple_of(self.stride) {
+            return Err(Error::invalid("write", self.out.path(), "records are not of the extent's length"));
+        }
+        if self.first_row as usize + self.checksums.len() + count > u32::MAX as usize {
+            return Err(Error::invalid("write", self.out.path(), "row numbers end at 2^32 - 1"));
+        }
+        let room = self.checksums.try_reserve(count);
+        room.map_err(|_| Error::OutOfMemory { bytes: (count * CRC) as u64 })?;
+        let first = u64::from(self.first_row) + self.checksums.len() as u64;
+        let rows = (first..).zip(records.chunks_exact(self.stride));
+        self.checksums.extend(rows.map(|(row, record)| row_crc(self.salt, row, record)));
+        self.out.write(records)
+    }
+
+    /// Rows appended so far.
+    pub fn rows(&self) -> usize {
+        self.checksums.len()
+    }
+
+    /// Writes the checksums and the header, and waits until the device has the file.
+    pub fn finish(mut self) -> Result<FileRef> {
+        let mut array = 0;
+        let mut bytes = Vec::with_capacity(BATCH.min(self.checksums.len() * CRC));
+        for batch in self.checksums.chunks(BATCH / CRC) {
+            bytes.clear();
+            bytes.extend(batch.iter().flat_map(|crc| crc.to_le_bytes()));
+            array = crc32c_append(array, &bytes);
+            self.out.write(&bytes)?;
+        }
+        let mut fields = Writer::new();
+        fields.u64(u64::from(self.first_row));
+        fields.u64(self.checksums.len() as u64);
+        fields.u32(self.stride as u32);
+        fields.u32(array);
+        let header = header::encode(Layout::Extent, &self.kind, self.number, fields.as_slice(), HEADER);
+        self.out.write_at(&header, 0)?;
+        let len = self.out.len();
+        self.out.finish()?;
+        Ok(FileRef::new(self.kind, self.number, len, check_of(&header)))
+    }
+}
+
+/// An open file of dense rows: its checksums are in memory, its rows are on disk.
+#[derive(Debug)]
+pub struct Extent {
+    pub(crate) file: Arc<dyn File>,
+    pub(crate) path: PathBuf,
+    stride: usize,
+    first_row: u32,
+    salt: u32,
+    checksums: Vec<u32>,
+}
+
+impl Extent {
+    pub(crate) fn open(file: Arc<dyn File>, path: PathBuf, expected: &FileRef, task: &Task) -> Result<Self> {
+        let real = file.len().map_err(Error::io("measure", &path))?;
+        if real != expected.len() || real < HEADER as u64 {
+            return Err(Error::corrupt(
+                &path,
+                real.min(expected.len()),
+                format!("it is {real} bytes long, not {}", expected.len()),
+            ));
+        }
+        let mut bytes = vec![0; HEADER];
+        read_exact_at(&*file, &mut bytes, 0).map_err(Error::read(&path, 0))?;
+        let (salt, mut fields) = header::decode(&path, &bytes, Layout::Extent, expected.kind(), expected.number())?;
+        if check_of(&bytes) != expected.check() {
+            return Err(Error::corrupt(&path, 0, "this is not the file that the manifest means"));
+        }
+        let bad = |e: wire::Error| Error::corrupt(&path, e.at, e.what);
+        let (first_row, count) = (fields.u64().map_err(bad)?, fields.u64().map_err(bad)?);
+        let (stride, array) = (fields.u32().map_err(bad)? as usize, fields.u32().map_err(bad)?);
+        let len = count.checked_mul((stride + CRC) as u64).and_then(|rows| rows.checked_add(HEADER as u64));
+        let last = first_row.checked_add(count);
+        if !(1..=MAX_STRIDE).contains(&stride) || len != Some(real) || last.is_none_or(|last| last > u64::from(u32::MAX)) {
+            let what = format!("{count} rows of {stride} bytes from row {first_row} on are not what {real} bytes can hold");
+            return Err(Error::corrupt(&path, COMMON as u64, what));
+        }
+        let checksums = read_checksums(&*file, &path, count as usize, HEADER as u64 + count * stride as u64, array, task)?;
+        Ok(Self { file, path, stride, first_row: first_row as u32, salt, checksums })
+    }
+
+    /// Number of the first row.
+    pub fn first_row(&self) -> u32 {
+        self.first_row
+    }
+
+    /// Number of rows.
+    pub fn rows(&self) -> u32 {
+        self.checksums.len() as u32
+    }
+
+    /// Length of a record in bytes.
+    pub fn stride(&self) -> usize {
+        self.stride
+    }
+
+    /// The file.
+    pub fn path(&self) -> &Path {
+        &self.path
+    }
+
+    /// Bytes that this holds in memory.
+    pub fn memory(&self) -> usize {
+        self.checksums.capacity() * CRC
+    }
+
+    /// Offset in the file of the row, which must be one of the extent's.
+    pub(crate) fn offset(&self, row: u32) -> u64 {
+        HEADER as u64 + u64::from(row - self.first_row) * self.stride as u64
+    }
+
+    /// Whether `record` is what was written as `row`, which must be one of the extent's.
+    #[inline]
+    pub(crate) fn verify(&self, row: u32, record: &[u8]) -> Result<()> {
+        if row_crc(self.salt, u64::from(row), record) == self.checksums[(row - self.first_row) as usize] {
+            return Ok(());
+        }
+        Err(Error::corrupt(&self.path, self.offset(row), format!("the checksum of row {row} is wrong")))
+    }
+}
+
+fn read_checksums(file: &dyn File, path: &Path, count: usize, mut at: u64, array: u32, task: &Task) -> Result<Vec<u32>> {
+    let no_memory = |_| Error::OutOfMemory { bytes: (count * CRC) as u64 };
+    let (mut checksums, mut bytes) = (Vec::new(), Vec::new());
+    checksums.try_reserve_exact(count).map_err(no_memory)?;
+    let (start, mut crc) = (at, 0);
+    while checksums.len() < count {
+        task.check()?;
+        bytes.resize(((count - checksums.len()) * CRC).min(BATCH), 0);
+        read_exact_at(file, &mut bytes, at).map_err(Error::read(path, at))?;
+        crc = crc32c_append(crc, &bytes);
+        checksums.extend(bytes.as_chunks::<CRC>().0.iter().map(|crc| u32::from_le_bytes(*crc)));
+        at += bytes.len() as u64;
+    }
+    if crc != array {
+        return Err(Error::corrupt(path, start, "the checksum of the rows' checksums is wrong"));
+    }
+    Ok(checksums)
+}
+
+/// Bound to the file, the format and the row's number.
+#[inline]
+fn row_crc(salt: u32, row: u64, record: &[u8]) -> u32 {
+    crc32c_append(crc32c_append(salt, &row.to_le_bytes()), record)
+}
+
+/// The header's own checksum stands for the header, and through the array's for every row.
+fn check_of(header: &[u8]) -> u32 {
+    header.last_chunk::<4>().map_or(0, |crc| u32::from_le_bytes(*crc))
+}
