@@ -51,10 +51,8 @@ pub fn scan(
         let block = &mut distances[..BLOCK.min((range.end - start) as usize)];
         scorer.score_range(start, block);
         for (row, &distance) in (start..).zip(block.iter()) {
-            if distance <= best.bound || distance.is_nan() {
-                if live(row) {
-                    best.push(Candidate { distance, row });
-                }
+            if (distance <= best.bound || distance.is_nan()) && live(row) {
+                best.push(Candidate { distance, row });
             }
         }
         start += block.len() as u32;

@@ -1,8 +1,7 @@
 //! Where candidates come from: an exhaustive scan ([`flat`]) or a navigable graph ([`hnsw`]).
 //!
 //! Neither knows what a row is made of. A [`kernels::Scorer`] holds the query and scores rows; a [`Space`]
-//! gives the graph's builder the rows themselves, in a form in which distances between two of them mean
-//! what the metric means. What is live is the caller's business too, asked by row number.
+//! tells the graph's builder how far rows are from one another. What is live is the caller's business too, asked by row number.
 #![forbid(unsafe_code)]
 
 pub mod flat;
@@ -10,7 +9,7 @@ pub mod hnsw;
 
 use std::cmp::Ordering;
 
-use kernels::{Metric, Scorer};
+use kernels::Scorer;
 
 /// A row and its estimated distance from the query. Ordered by (distance, row).
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -37,23 +36,22 @@ impl PartialOrd for Candidate {
 
 /// What a graph is linked over.
 pub trait Space: Sync {
-    /// Scores rows against one row's values.
+    /// Scores rows against one row.
     type Scorer<'a>: Scorer
     where
         Self: 'a;
 
-    /// Values a row.
-    fn dims(&self) -> usize;
+    /// Rows being compared with one another, in whatever form suits; reused from one set to the next.
+    type Set: Default + Send;
 
-    /// How two loaded rows are compared: [`Metric::L2`], or [`Metric::Dot`] for inner products and for
-    /// cosine (whose rows are loaded at unit length).
-    fn metric(&self) -> Metric;
+    /// A scorer whose query is the row itself.
+    fn scorer(&self, row: u32) -> Self::Scorer<'_>;
 
-    /// The row's values, `dims` of them.
-    fn load(&self, row: u32, out: &mut [f32]);
+    /// Brings `rows` (at most a few hundred) together for [`Space::between`].
+    fn gather(&self, rows: &[u32], set: &mut Self::Set);
 
-    /// A scorer whose query is a row's values as [`Space::load`] gives them.
-    fn scorer<'a>(&'a self, values: &[f32]) -> Self::Scorer<'a>;
+    /// Distances from the row at place `one` of the set to those at the places `others`.
+    fn between(&self, set: &mut Self::Set, one: u32, others: &[u32], out: &mut [f32]);
 }
 
 #[cfg(test)]

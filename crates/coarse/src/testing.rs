@@ -1,6 +1,6 @@
 //! Plain rows for tests, with distances worked out naively.
 
-use kernels::{Metric, Scorer};
+use kernels::Scorer;
 
 use crate::Space;
 
@@ -61,25 +61,29 @@ impl Scorer for PlainScorer<'_> {
     }
 }
 
+impl Plain {
+    pub fn scorer_of(&self, query: &[f32]) -> PlainScorer<'_> {
+        PlainScorer { plain: self, query: query.to_vec(), scored: 0 }
+    }
+}
+
 impl Space for Plain {
     type Scorer<'a>
         = PlainScorer<'a>
     where
         Self: 'a;
+    type Set = Vec<u32>;
 
-    fn dims(&self) -> usize {
-        self.dims
+    fn scorer(&self, row: u32) -> PlainScorer<'_> {
+        self.scorer_of(self.row(row))
     }
 
-    fn metric(&self) -> Metric {
-        Metric::L2
+    fn gather(&self, rows: &[u32], set: &mut Vec<u32>) {
+        rows.clone_into(set);
     }
 
-    fn load(&self, row: u32, out: &mut [f32]) {
-        out.copy_from_slice(self.row(row));
-    }
-
-    fn scorer<'a>(&'a self, values: &[f32]) -> PlainScorer<'a> {
-        PlainScorer { plain: self, query: values.to_vec(), scored: 0 }
+    fn between(&self, set: &mut Vec<u32>, one: u32, others: &[u32], out: &mut [f32]) {
+        let others: Vec<u32> = others.iter().map(|&at| set[at as usize]).collect();
+        self.scorer(set[one as usize]).score(&others, out);
     }
 }

@@ -49,6 +49,26 @@ impl Dense {
         RecordScorer::new(self.format, query, self.strided(), self.in_file)
     }
 
+    /// Estimated distances from one row in memory to others; for rows that all lie in memory.
+    ///
+    /// `memory` serves to decode a row that is not stored as f32.
+    pub fn between(&self, one: u32, others: &[u32], memory: &mut Vec<f32>, out: &mut [f32]) {
+        let (format, records) = (self.format, self.strided());
+        let record = records.row(one as usize);
+        let query: &[f32] = if format.precision == Precision::F32 {
+            bytemuck::cast_slice(&record[..format.stored_bytes()])
+        } else {
+            memory.resize(format.dims, 0.0);
+            format.decode(record, memory);
+            memory
+        };
+        sums(kernels(), format, query, records, Some(others), 0, out);
+        let inverse = if format.metric == Metric::Cosine { factor(record, format.inverse_at()) } else { 1.0 };
+        for (out, &row) in out.iter_mut().zip(others) {
+            *out = finish(format, records.row(row as usize), *out, inverse);
+        }
+    }
+
     /// How far those estimates may be off.
     pub fn margin(&self, query: &[f32]) -> Margin {
         // One rounding an operation, in any order of summation (Higham, Accuracy and Stability, 3.1).
@@ -138,16 +158,40 @@ impl<'a> RecordScorer<'a> {
         }
         Self { kernels: kernels(), format, query, records, first, local: Vec::new() }
     }
+}
 
-    /// Sums become distances.
-    fn finish(&self, row: usize, sum: f32) -> f32 {
-        if self.format.metric == Metric::L2 {
-            return sum;
-        }
-        let record = self.records.row(row);
-        let factor = |at: usize| f32::from_le_bytes([record[at], record[at + 1], record[at + 2], record[at + 3]]);
-        let sum = if self.format.precision == Precision::I8 { sum * factor(self.format.scale_at()) } else { sum };
-        if self.format.metric == Metric::Cosine { 1.0 - sum * factor(self.format.inverse_at()) } else { 1.0 - sum }
+/// A factor that a record carries.
+#[inline]
+fn factor(record: &[u8], at: usize) -> f32 {
+    f32::from_le_bytes([record[at], record[at + 1], record[at + 2], record[at + 3]])
+}
+
+/// Makes a distance of a sum of products or squares. `inverse` is one over the query's length, where that matters.
+#[inline]
+fn finish(format: Format, record: &[u8], sum: f32, inverse: f32) -> f32 {
+    if format.metric == Metric::L2 {
+        return sum;
+    }
+    let sum = if format.precision == Precision::I8 { sum * factor(record, format.scale_at()) } else { sum };
+    if format.metric == Metric::Cosine { 1.0 - sum * factor(record, format.inverse_at()) * inverse } else { 1.0 - sum }
+}
+
+/// Sums of products (or of squared differences, for L2) of the query and rows: those given, or those from `start` on.
+fn sums(k: &Kernels, format: Format, q: &[f32], records: Strided<'_>, rows: Option<&[u32]>, start: usize, out: &mut [f32]) {
+    let scale_at = format.scale_at();
+    match (format.metric == Metric::L2, format.precision, rows) {
+        (true, Precision::F32, Some(rows)) => k.gather_l2_f32(q, records, rows, out),
+        (true, Precision::F16, Some(rows)) => k.gather_l2_f16(q, records, rows, out),
+        (true, Precision::I8, Some(rows)) => k.gather_l2_i8(q, records, rows, out, scale_at),
+        (false, Precision::F32, Some(rows)) => k.gather_dot_f32(q, records, rows, out),
+        (false, Precision::F16, Some(rows)) => k.gather_dot_f16(q, records, rows, out),
+        (false, Precision::I8, Some(rows)) => k.gather_dot_i8(q, records, rows, out),
+        (true, Precision::F32, None) => k.scan_l2_f32(q, records, start, out),
+        (true, Precision::F16, None) => k.scan_l2_f16(q, records, start, out),
+        (true, Precision::I8, None) => k.scan_l2_i8(q, records, start, out, scale_at),
+        (false, Precision::F32, None) => k.scan_dot_f32(q, records, start, out),
+        (false, Precision::F16, None) => k.scan_dot_f16(q, records, start, out),
+        (false, Precision::I8, None) => k.scan_dot_i8(q, records, start, out),
     }
 }
 
@@ -160,33 +204,17 @@ impl Scorer for RecordScorer<'_> {
             self.local.extend(rows.iter().map(|row| row - self.first));
             &self.local
         };
-        let (k, q, records) = (self.kernels, &self.query, self.records);
-        match (self.format.metric == Metric::L2, self.format.precision) {
-            (true, Precision::F32) => k.gather_l2_f32(q, records, rows, out),
-            (true, Precision::F16) => k.gather_l2_f16(q, records, rows, out),
-            (true, Precision::I8) => k.gather_l2_i8(q, records, rows, out, self.format.scale_at()),
-            (false, Precision::F32) => k.gather_dot_f32(q, records, rows, out),
-            (false, Precision::F16) => k.gather_dot_f16(q, records, rows, out),
-            (false, Precision::I8) => k.gather_dot_i8(q, records, rows, out),
-        }
+        sums(self.kernels, self.format, &self.query, self.records, Some(rows), 0, out);
         for (out, &row) in out.iter_mut().zip(rows) {
-            *out = self.finish(row as usize, *out);
+            *out = finish(self.format, self.records.row(row as usize), *out, 1.0);
         }
     }
 
     fn score_range(&mut self, start: u32, out: &mut [f32]) {
         let start = (start - self.first) as usize;
-        let (k, q, records) = (self.kernels, &self.query, self.records);
-        match (self.format.metric == Metric::L2, self.format.precision) {
-            (true, Precision::F32) => k.scan_l2_f32(q, records, start, out),
-            (true, Precision::F16) => k.scan_l2_f16(q, records, start, out),
-            (true, Precision::I8) => k.scan_l2_i8(q, records, start, out, self.format.scale_at()),
-            (false, Precision::F32) => k.scan_dot_f32(q, records, start, out),
-            (false, Precision::F16) => k.scan_dot_f16(q, records, start, out),
-            (false, Precision::I8) => k.scan_dot_i8(q, records, start, out),
-        }
-        for (at, out) in out.iter_mut().enumerate() {
-            *out = self.finish(start + at, *out);
+        sums(self.kernels, self.format, &self.query, self.records, None, start, out);
+        for (row, out) in (start..).zip(out) {
+            *out = finish(self.format, self.records.row(row), *out, 1.0);
         }
     }
 }

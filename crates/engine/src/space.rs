@@ -4,19 +4,14 @@ use std::ops::Range;
 use std::sync::Mutex;
 
 use coarse::Space;
-use kernels::{Metric, Scorer};
+use kernels::{Metric, Scorer, Strided, kernels};
 use quant::{CodeScorer, Codec};
 use task::Task;
 
-use crate::dense::{Dense, RecordScorer, to_unit};
+use crate::dense::{Dense, RecordScorer};
 use crate::error::Error;
 use crate::record::Exact;
 use crate::state::Codes;
-
-/// Distances between two loaded rows: inner products at unit length serve cosine.
-fn pair_metric(metric: Metric) -> Metric {
-    if metric == Metric::L2 { Metric::L2 } else { Metric::Dot }
-}
 
 /// The stored vectors themselves.
 pub struct DenseSpace<'a> {
@@ -35,6 +30,13 @@ impl<'a> DenseSpace<'a> {
         self.failed.into_inner().unwrap_or_else(std::sync::PoisonError::into_inner)
     }
 
+    fn row(&self, row: u32) -> Vec<f32> {
+        self.dense.get(row).unwrap_or_else(|error| {
+            self.fail(error);
+            vec![0.0; self.dense.format.dims]
+        })
+    }
+
     fn fail(&self, error: Error) {
         self.failed.lock().unwrap_or_else(std::sync::PoisonError::into_inner).get_or_insert(error);
     }
@@ -46,28 +48,38 @@ impl Space for DenseSpace<'_> {
     where
         Self: 'a;
 
-    fn dims(&self) -> usize {
-        self.dense.format.dims
+    type Set = DenseSet;
+
+    fn scorer(&self, row: u32) -> RowScorer<'_> {
+        RowScorer::new(self.dense, &self.row(row), &Task::new())
     }
 
-    fn metric(&self) -> Metric {
-        pair_metric(self.dense.format.metric)
+    fn gather(&self, rows: &[u32], set: &mut DenseSet) {
+        rows.clone_into(&mut set.rows);
     }
 
-    fn load(&self, row: u32, out: &mut [f32]) {
-        let read = self.dense.read(&[row], &Task::new(), |_, stored| self.dense.format.decode(stored, out));
-        if let Err(error) = read {
+    fn between(&self, set: &mut DenseSet, one: u32, others: &[u32], out: &mut [f32]) {
+        let one = set.rows[one as usize];
+        set.others.clear();
+        set.others.extend(others.iter().map(|&at| set.rows[at as usize]));
+        if self.dense.in_file == 0 {
+            self.dense.between(one, &set.others, &mut set.query, out);
+            return;
+        }
+        let mut scorer = RowScorer::new(self.dense, &self.row(one), &Task::new());
+        scorer.score(&set.others, out);
+        if let Some(error) = scorer.failure() {
             self.fail(error);
-            out.fill(0.0);
-        }
-        if self.dense.format.metric == Metric::Cosine {
-            to_unit(out);
         }
     }
+}
 
-    fn scorer<'a>(&'a self, values: &[f32]) -> RowScorer<'a> {
-        RowScorer::new(self.dense, values, &Task::new())
-    }
+/// Rows compared where they lie.
+#[derive(Default)]
+pub struct DenseSet {
+    rows: Vec<u32>,
+    others: Vec<u32>,
+    query: Vec<f32>,
 }
 
 /// Scores stored vectors, in memory by estimates and on disk exactly.
@@ -159,19 +171,38 @@ impl Space for CodeSpace<'_> {
     where
         Self: 'a;
 
-    fn dims(&self) -> usize {
-        self.codec().dims()
+    type Set = CodeSet;
+
+    fn scorer(&self, row: u32) -> CodeScorer<'_> {
+        let mut values = vec![0.0; self.codec().dims()];
+        self.codec().decode(self.codes.row(row), &mut values);
+        self.codes.scorer(&values)
     }
 
-    fn metric(&self) -> Metric {
-        pair_metric(self.codec().metric())
+    fn gather(&self, rows: &[u32], set: &mut CodeSet) {
+        let dims = self.codec().dims();
+        set.values.resize(rows.len() * dims, 0.0);
+        for (&row, values) in rows.iter().zip(set.values.chunks_exact_mut(dims)) {
+            self.codec().decode(self.codes.row(row), values);
+        }
     }
 
-    fn load(&self, row: u32, out: &mut [f32]) {
-        self.codec().decode(self.codes.row(row), out);
+    fn between(&self, set: &mut CodeSet, one: u32, others: &[u32], out: &mut [f32]) {
+        let dims = self.codec().dims();
+        let rows = Strided::new(bytemuck::cast_slice(&set.values), dims * size_of::<f32>(), set.values.len() / dims);
+        let one = &set.values[one as usize * dims..][..dims];
+        if self.codec().metric() == Metric::L2 {
+            kernels().gather_l2_f32(one, rows, others, out);
+        } else {
+            // Cosine's codes stand for rows of unit length.
+            kernels().gather_dot_f32(one, rows, others, out);
+            out.iter_mut().for_each(|distance| *distance = 1.0 - *distance);
+        }
     }
+}
 
-    fn scorer<'a>(&'a self, values: &[f32]) -> CodeScorer<'a> {
-        self.codes.scorer(values)
-    }
+/// Rows decoded to be compared.
+#[derive(Default)]
+pub struct CodeSet {
+    values: Vec<f32>,
 }

@@ -1,7 +1,6 @@
 use task::{Cancel, Task};
 
 use super::*;
-use crate::Space;
 use crate::testing::Plain;
 
 #[test]
@@ -10,11 +9,12 @@ fn the_best_live_rows_come_in_order() {
     let query = plain.row(77).to_vec();
     let truth: Vec<u32> = plain.ranking(&query).into_iter().filter(|row| row % 3 != 0).collect();
     for keep in [1, 2, 10, 700, 6_000] {
-        let found = scan(&mut plain.scorer(&query), 0..5_000, keep, Margin::default(), |row| row % 3 != 0, &Task::new()).unwrap();
+        let found =
+            scan(&mut plain.scorer_of(&query), 0..5_000, keep, Margin::default(), |row| row % 3 != 0, &Task::new()).unwrap();
         let rows: Vec<u32> = found.iter().map(|c| c.row).collect();
         assert_eq!(rows, truth[..keep.min(truth.len())], "keep {keep}");
     }
-    assert!(scan(&mut plain.scorer(&query), 0..5_000, 0, Margin::default(), |_| true, &Task::new()).unwrap().is_empty());
+    assert!(scan(&mut plain.scorer_of(&query), 0..5_000, 0, Margin::default(), |_| true, &Task::new()).unwrap().is_empty());
 }
 
 #[test]
@@ -22,9 +22,9 @@ fn a_margin_keeps_whatever_could_still_be_among_the_best() {
     let plain = Plain::clustered(4_000, 6, 2);
     let query = plain.row(5).to_vec();
     let margin = Margin { absolute: 0.05, relative: 0.02 };
-    let found = scan(&mut plain.scorer(&query), 0..4_000, 10, margin, |_| true, &Task::new()).unwrap();
+    let found = scan(&mut plain.scorer_of(&query), 0..4_000, 10, margin, |_| true, &Task::new()).unwrap();
     let mut all = vec![0.0; 4_000];
-    plain.scorer(&query).score_range(0, &mut all);
+    plain.scorer_of(&query).score_range(0, &mut all);
     let mut sorted = all.clone();
     sorted.sort_by(f32::total_cmp);
     let error = |d: f32| 0.05 + 0.02 * f64::from(d);
@@ -58,6 +58,6 @@ fn a_stopped_task_stops_the_scan() {
     let plain = Plain::clustered(3_000, 3, 3);
     let stop = Cancel::new();
     stop.cancel();
-    let stopped = scan(&mut plain.scorer(&[0.0; 3]), 0..3_000, 5, Margin::default(), |_| true, &Task::new().with_cancel(stop));
+    let stopped = scan(&mut plain.scorer_of(&[0.0; 3]), 0..3_000, 5, Margin::default(), |_| true, &Task::new().with_cancel(stop));
     assert_eq!(stopped, Err(Aborted));
 }

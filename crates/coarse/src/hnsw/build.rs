@@ -86,7 +86,7 @@ impl Builder {
     /// Links the next rows up to `end`, as one block, on the rayon pool of the calling thread.
     ///
     /// The result depends on the graph, the rows and the block's bounds, not on the threads.
-    pub fn link_block(&mut self, space: &impl Space, end: u32, task: &Task) -> Result<(), LinkError> {
+    pub fn link_block<S: Space>(&mut self, space: &S, end: u32, task: &Task) -> Result<(), LinkError> {
         let start = self.graph.len();
         if end <= start {
             return Ok(());
@@ -99,8 +99,9 @@ impl Builder {
         for (layer, members) in self.graph.layers.iter_mut().zip(&members) {
             layer.reserve(members.rows.len())?;
         }
-        let found =
-            (start..end).into_par_iter().map_init(Pruner::default, |pruner, row| self.find(space, row, &members, pruner, task));
+        let found = (start..end)
+            .into_par_iter()
+            .map_init(Pruner::<S>::default, |pruner, row| self.find(space, row, &members, pruner, task));
         let found: Vec<Found> = found.collect::<Result<_, Aborted>>()?;
         // From here on nothing can fail: readers see the block only once it is whole.
         self.enter(&members);
@@ -134,27 +135,29 @@ impl Builder {
     }
 
     /// The links that `row` will make, looking at the graph before the block and at the block itself.
-    fn find(
+    fn find<S: Space>(
         &self,
-        space: &impl Space,
+        space: &S,
         row: u32,
         members: &[Members],
-        pruner: &mut Pruner,
+        pruner: &mut Pruner<S>,
         task: &Task,
     ) -> Result<Found, Aborted> {
         let level = self.options.level(row);
-        let mut values = vec![0.0; space.dims()];
-        space.load(row, &mut values);
-        let mut scorer = space.scorer(&values);
+        let mut scorer = space.scorer(row);
         let mut links = vec![Vec::new(); level + 1];
         let mut near = self.near_in_graph(&mut scorer, level, task)?;
         for (layer, members) in members.iter().enumerate().take(level + 1) {
             let mut candidates = std::mem::take(&mut near[layer]);
             near_in_block(&mut scorer, row, members, &mut candidates);
-            sort_around(members.local(row).unwrap_or(row), &mut candidates);
-            candidates.truncate(self.options.ef_construction.max(self.options.m));
+            let local = members.local(row).unwrap_or(row);
+            let keep = self.options.ef_construction.max(self.options.m);
+            if candidates.len() > keep {
+                sort_around(local, &mut candidates, |c| c);
+                candidates.truncate(keep);
+            }
             let row_of = |local: u32| members.row(local, &self.graph.layers[layer]);
-            links[layer] = pruner.choose(space, &candidates, row_of, self.options.m);
+            links[layer] = pruner.choose(space, local, &mut candidates, row_of, self.options.m);
         }
         Ok(Found { links })
     }
@@ -200,7 +203,7 @@ impl Builder {
     }
 
     /// Gives every row that was linked to a link back, pruning where there is no room.
-    fn link_back(&self, space: &impl Space, layer: usize, members: &[Members], found: &[Found]) {
+    fn link_back<S: Space>(&self, space: &S, layer: usize, members: &[Members], found: &[Found]) {
         let block = members[0].first;
         let mut back: Vec<(u32, u32)> = Vec::new();
         for (&row, local) in members[layer].rows.iter().zip(members[layer].first..) {
@@ -210,7 +213,7 @@ impl Builder {
         let groups: Vec<&[(u32, u32)]> = back.chunk_by(|a, b| a.0 == b.0).collect();
         let layer = &self.graph.layers[layer];
         // Each group changes the links of its own target only.
-        groups.into_par_iter().for_each_init(Pruner::default, |pruner, group| {
+        groups.into_par_iter().for_each_init(Pruner::<S>::default, |pruner, group| {
             let target = group[0].0;
             let mut links: Vec<u32> = layer.neighbours(target).collect();
             for &(_, source) in group {
@@ -219,9 +222,8 @@ impl Builder {
                 }
             }
             if links.len() > layer.degree() {
-                let mut candidates = pruner.measure(space, layer.row(target), &links, |l| layer.row(l));
-                sort_around(target, &mut candidates);
-                links = pruner.choose(space, &candidates, |l| layer.row(l), layer.degree()).iter().map(|c| c.row).collect();
+                let chosen = pruner.choose_again(space, target, &links, |l| layer.row(l), layer.degree());
+                links = chosen.iter().map(|c| c.row).collect();
             }
             layer.set_links(target, links.into_iter());
         });

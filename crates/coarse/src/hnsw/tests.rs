@@ -3,7 +3,6 @@ use std::collections::BTreeSet;
 use task::{Cancel, Task};
 
 use super::*;
-use crate::Space;
 use crate::testing::Plain;
 
 const OPTIONS: HnswOptions = HnswOptions { m: 8, ef_construction: 60, seed: 7 };
@@ -25,7 +24,7 @@ fn bytes(graph: &Graph) -> Vec<u8> {
 
 fn found(graph: &Graph, plain: &Plain, query: &[f32], ef: usize, live: impl Fn(u32) -> bool) -> Vec<u32> {
     let mut scratch = Scratch::default();
-    let found = graph.search(&mut plain.scorer(query), ef, live, &mut scratch, &Task::new()).unwrap();
+    let found = graph.search(&mut plain.scorer_of(query), ef, live, &mut scratch, &Task::new()).unwrap();
     assert!(found.is_sorted(), "candidates ascend");
     found.iter().map(|c| c.row).collect()
 }
