@@ -205,8 +205,10 @@ impl Scorer for RecordScorer<'_> {
             &self.local
         };
         sums(self.kernels, self.format, &self.query, self.records, Some(rows), 0, out);
-        for (out, &row) in out.iter_mut().zip(rows) {
-            *out = finish(self.format, self.records.row(row as usize), *out, 1.0);
+        if self.format.metric != Metric::L2 {
+            for (out, &row) in out.iter_mut().zip(rows) {
+                *out = finish(self.format, self.records.row(row as usize), *out, 1.0);
+            }
         }
     }
 

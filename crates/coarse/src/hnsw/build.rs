@@ -8,7 +8,7 @@ use rows::OutOfMemory;
 use task::{Aborted, Task};
 
 use super::layer::Layer;
-use super::prune::{Pruner, sort_around};
+use super::prune::{Pruner, keep_nearest};
 use super::search::{Graph, ScratchPool, Walk};
 use super::{HnswOptions, MAX_LAYERS, MAX_ROWS};
 use crate::{Candidate, Space};
@@ -149,13 +149,9 @@ impl Builder {
         let mut near = self.near_in_graph(&mut scorer, level, task)?;
         for (layer, members) in members.iter().enumerate().take(level + 1) {
             let mut candidates = std::mem::take(&mut near[layer]);
-            near_in_block(&mut scorer, row, members, &mut candidates);
             let local = members.local(row).unwrap_or(row);
-            let keep = self.options.ef_construction.max(self.options.m);
-            if candidates.len() > keep {
-                sort_around(local, &mut candidates, |c| c);
-                candidates.truncate(keep);
-            }
+            near_in_block(&mut scorer, row, members, &mut candidates, self.options.ef_construction);
+            keep_nearest(local, &mut candidates, self.options.ef_construction.max(self.options.m));
             let row_of = |local: u32| members.row(local, &self.graph.layers[layer]);
             links[layer] = pruner.choose(space, local, &mut candidates, row_of, self.options.m);
         }
@@ -241,10 +237,13 @@ impl Members {
     }
 }
 
-/// All other members of the block, with their distances.
-fn near_in_block(scorer: &mut impl Scorer, row: u32, members: &Members, candidates: &mut Vec<Candidate>) {
+/// The other members of the block that are not farther than the `keep`-th candidate that is there already.
+fn near_in_block(scorer: &mut impl Scorer, row: u32, members: &Members, candidates: &mut Vec<Candidate>, keep: usize) {
     let mut distances = vec![0.0; members.rows.len()];
     scorer.score(&members.rows, &mut distances);
-    let others = members.rows.iter().zip(members.first..).zip(distances).filter(|((other, _), _)| **other != row);
-    candidates.extend(others.map(|((_, local), distance)| Candidate { distance, row: local }));
+    // What the graph gave ascends.
+    let bound = candidates.get(keep - 1).map_or(f32::INFINITY, |last| last.distance);
+    let others = members.rows.iter().zip(members.first..).zip(distances);
+    let near = others.filter(|&((&other, _), distance)| other != row && distance <= bound);
+    candidates.extend(near.map(|((_, local), distance)| Candidate { distance, row: local }));
 }

@@ -92,6 +92,24 @@ impl Layer {
             .filter(move |&l| l < len)
     }
 
+    /// Appends those of them that `first_met` says yes to: the loop that every search spends its time around.
+    #[inline]
+    pub(super) fn collect_neighbours(&self, local: u32, members: &mut Vec<u32>, mut first_met: impl FnMut(u32) -> bool) {
+        members.clear();
+        members.reserve(self.degree);
+        let start = local as usize * self.degree;
+        for word in &self.links[start..start + self.degree] {
+            let link = word.load(Relaxed);
+            if link < self.len {
+                if first_met(link) {
+                    members.push(link);
+                }
+            } else if link == NONE {
+                break;
+            }
+        }
+    }
+
     /// Where the links of `local` lie, for prefetching.
     #[inline]
     pub(super) fn links_at(&self, local: u32) -> *const u8 {

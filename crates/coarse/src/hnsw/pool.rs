@@ -2,9 +2,31 @@
 
 use crate::Candidate;
 
-/// Marks in a pool entry's row number; [`super::MAX_ROWS`] keeps them free.
-const EXPANDED: u32 = 1 << 31;
-const DEAD: u32 = 1 << 30;
+/// Marks in the lowest bits of an entry.
+const EXPANDED: u64 = 1;
+const DEAD: u64 = 2;
+
+/// One candidate in 64 bits that sort by (distance, member): the distance made to sort as an integer, the member,
+/// two marks. Members are unique, so the marks never decide.
+type Entry = u64;
+
+#[inline]
+fn entry(distance: f32, member: u32) -> Entry {
+    let bits = distance.to_bits();
+    let sortable = if bits >> 31 == 1 { !bits } else { bits | 1 << 31 };
+    u64::from(sortable) << 32 | u64::from(member) << 2
+}
+
+#[inline]
+fn distance(entry: Entry) -> f32 {
+    let sortable = (entry >> 32) as u32;
+    f32::from_bits(if sortable >> 31 == 1 { sortable & !(1 << 31) } else { !sortable })
+}
+
+#[inline]
+fn member(entry: Entry) -> u32 {
+    entry as u32 >> 2
+}
 
 /// Candidates ascending by (distance, member), cut behind the `ef`-th live one.
 ///
@@ -12,41 +34,39 @@ const DEAD: u32 = 1 << 30;
 /// members and every dead one that is nearer than the last of them.
 #[derive(Default)]
 pub(super) struct Pool {
-    entries: Vec<Candidate>,
+    entries: Vec<Entry>,
     cursor: usize,
     live: usize,
     ef: usize,
+    bound: f32,
 }
 
 impl Pool {
     pub(super) fn start(&mut self, ef: usize) {
         self.entries.clear();
-        (self.cursor, self.live, self.ef) = (0, 0, ef);
+        (self.cursor, self.live, self.ef, self.bound) = (0, 0, ef, f32::INFINITY);
     }
 
     /// Distances at or above this one cannot enter.
     #[inline]
     pub(super) fn bound(&self) -> f32 {
-        if self.live < self.ef { f32::INFINITY } else { self.entries.last().map_or(f32::INFINITY, |e| e.distance) }
+        self.bound
     }
 
-    /// Enters a member that is not in yet.
+    /// Enters a member that is not in yet and whose distance is below the bound.
     #[inline]
     pub(super) fn insert(&mut self, distance: f32, member: u32, live: bool) {
-        let at = self.entries.partition_point(|e| match e.distance.total_cmp(&distance) {
-            std::cmp::Ordering::Less => true,
-            std::cmp::Ordering::Equal => e.row & !(EXPANDED | DEAD) < member,
-            std::cmp::Ordering::Greater => false,
-        });
-        if at == self.entries.len() && self.live >= self.ef {
-            return;
-        }
-        self.entries.insert(at, Candidate { distance, row: if live { member } else { member | DEAD } });
+        let entry = entry(distance, member) | if live { 0 } else { DEAD };
+        let at = self.entries.partition_point(|&other| other < entry);
+        self.entries.insert(at, entry);
         self.cursor = self.cursor.min(at);
         if live {
             self.live += 1;
             if self.live > self.ef {
                 self.cut();
+            }
+            if self.live == self.ef {
+                self.bound = self.entries.last().map_or(f32::INFINITY, |&last| self::distance(last));
             }
         }
     }
@@ -54,12 +74,12 @@ impl Pool {
     /// Drops the last live entry, and the dead ones left behind the new last.
     fn cut(&mut self) {
         while let Some(last) = self.entries.pop() {
-            if last.row & DEAD == 0 {
+            if last & DEAD == 0 {
                 self.live -= 1;
                 break;
             }
         }
-        while self.entries.last().is_some_and(|e| e.row & DEAD != 0) {
+        while self.entries.last().is_some_and(|last| last & DEAD != 0) {
             self.entries.pop();
         }
     }
@@ -69,9 +89,9 @@ impl Pool {
     pub(super) fn next(&mut self) -> Option<u32> {
         while let Some(entry) = self.entries.get_mut(self.cursor) {
             self.cursor += 1;
-            if entry.row & EXPANDED == 0 {
-                entry.row |= EXPANDED;
-                return Some(entry.row & !(EXPANDED | DEAD));
+            if *entry & EXPANDED == 0 {
+                *entry |= EXPANDED;
+                return Some(member(*entry));
             }
         }
         None
@@ -80,12 +100,13 @@ impl Pool {
     /// The member that `next` would give, without taking it.
     #[inline]
     pub(super) fn peek(&self) -> Option<u32> {
-        self.entries.get(self.cursor..)?.iter().find(|e| e.row & EXPANDED == 0).map(|e| e.row & !(EXPANDED | DEAD))
+        self.entries.get(self.cursor..)?.iter().find(|&&entry| entry & EXPANDED == 0).map(|&entry| member(entry))
     }
 
     /// Live members, nearest first.
     pub(super) fn live(&self) -> impl Iterator<Item = Candidate> + '_ {
-        self.entries.iter().filter(|e| e.row & DEAD == 0).map(|e| Candidate { distance: e.distance, row: e.row & !EXPANDED })
+        let live = self.entries.iter().filter(|&&entry| entry & DEAD == 0);
+        live.map(|&entry| Candidate { distance: distance(entry), row: member(entry) })
     }
 }
 

@@ -1,5 +1,7 @@
 //! Choosing links: near ones that do not cover one another.
 
+use std::cmp::Ordering;
+
 use crate::{Candidate, Space};
 
 /// Links compared at a time: a candidate that is refused is mostly refused by one of the first.
@@ -30,7 +32,7 @@ impl<S: Space> Pruner<S> {
         row_of: impl Fn(u32) -> u32,
         most: usize,
     ) -> Vec<Candidate> {
-        sort_around(centre, candidates, |c| c);
+        candidates.sort_unstable_by(|a, b| around(centre, a, b));
         self.rows.clear();
         self.rows.extend(candidates.iter().map(|c| row_of(c.row)));
         space.gather(&self.rows, &mut self.set);
@@ -58,7 +60,7 @@ impl<S: Space> Pruner<S> {
         self.order.clear();
         let measured = members.iter().zip(&self.distances).map(|(&row, &distance)| Candidate { distance, row });
         self.order.extend(measured.zip(1..));
-        sort_around(centre, &mut self.order, |(candidate, _)| candidate);
+        self.order.sort_unstable_by(|(a, _), (b, _)| around(centre, a, b));
         self.spread(space, most)
     }
 
@@ -91,12 +93,17 @@ impl<S: Space> Pruner<S> {
     }
 }
 
-/// Sorts by distance from the member `centre`, ties by how near their numbers are: copies of one vector then
+/// Orders by distance from the member `centre`, ties by how near their numbers are: copies of one vector then
 /// form a chain, where any order by number alone would make all of them link to the same few.
-pub(super) fn sort_around<T>(centre: u32, items: &mut [T], candidate: impl Fn(&T) -> &Candidate) {
-    items.sort_unstable_by(|a, b| {
-        let (a, b) = (candidate(a), candidate(b));
-        let number = |c: &Candidate| (c.row.abs_diff(centre), c.row);
-        a.distance.total_cmp(&b.distance).then_with(|| number(a).cmp(&number(b)))
-    });
+fn around(centre: u32, a: &Candidate, b: &Candidate) -> Ordering {
+    let number = |c: &Candidate| (c.row.abs_diff(centre), c.row);
+    a.distance.total_cmp(&b.distance).then_with(|| number(a).cmp(&number(b)))
+}
+
+/// Keeps the first `keep` of `candidates` in the order around `centre`, in any order.
+pub(super) fn keep_nearest(centre: u32, candidates: &mut Vec<Candidate>, keep: usize) {
+    if candidates.len() > keep {
+        candidates.select_nth_unstable_by(keep - 1, |a, b| around(centre, a, b));
+        candidates.truncate(keep);
+    }
 }

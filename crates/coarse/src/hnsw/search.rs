@@ -104,8 +104,7 @@ impl<'a, S: Scorer> Walk<'a, S> {
         loop {
             let before = self.nearest;
             let Scratch { members, rows, distances, .. } = &mut *self.scratch;
-            members.clear();
-            members.extend(layer.neighbours(before.row));
+            layer.collect_neighbours(before.row, members, |_| true);
             rows.clear();
             rows.extend(members.iter().map(|&m| layer.row(m)));
             distances.resize(rows.len(), 0.0);
@@ -130,8 +129,7 @@ impl<'a, S: Scorer> Walk<'a, S> {
         visited.insert(self.nearest.row);
         pool.insert(self.nearest.distance, self.nearest.row, live(layer.row(self.nearest.row)));
         while let Some(member) = pool.next() {
-            members.clear();
-            members.extend(layer.neighbours(member).filter(|&m| visited.insert(m)));
+            layer.collect_neighbours(member, members, |m| visited.insert(m));
             if let Some(next) = pool.peek() {
                 kernels::prefetch_at(layer.links_at(next), layer.degree() * size_of::<u32>());
             }
