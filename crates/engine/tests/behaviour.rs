@@ -1,0 +1,149 @@
+//! What callers rely on: determinism, visibility, atomic replacement, the meaning of `auto`, aborting, closing.
+
+mod common;
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+
+use common::{answers, clustered, dims};
+use engine::{Batch, Coarse, Code, Codes, Id, Index, Metric, PartialOptions, Placement, Query, SearchParams};
+use task::{Cancel, Task};
+
+fn small(ef: usize) -> SearchParams {
+    SearchParams { ef: Some(ef), ..SearchParams::default() }
+}
+
+#[test]
+fn the_same_seed_and_calls_give_the_same_index_on_any_number_of_threads() {
+    for codes in [Codes::None, Codes::Pq { bytes: 5, rotate: true }] {
+        let build = |threads: usize| {
+            let folder = tempfile::tempdir().unwrap();
+            let given = PartialOptions {
+                coarse: Some(Coarse::Hnsw),
+                codes: Some(codes),
+                threads: Some(threads),
+                seed: Some(5),
+                ..dims(10)
+            };
+            let index = Index::open(&folder.path().join("index"), given, false, &Task::new()).unwrap();
+            for part in 0..6 {
+                index.add(clustered(2_000, 10, part * 2_000, part), &Task::new()).unwrap();
+            }
+            index.optimize(&Task::new()).unwrap();
+            answers(&index, 10, &small(12))
+        };
+        let one = build(1);
+        assert!(one == build(2) && one == build(5), "{codes:?}");
+    }
+}
+
+#[test]
+fn a_row_is_found_as_soon_as_it_is_added() {
+    let folder = tempfile::tempdir().unwrap();
+    let given = PartialOptions {
+        coarse: Some(Coarse::Hnsw),
+        codes: Some(Codes::Sq8),
+        vectors: Some(Placement::Disk),
+        metric: Some(Metric::L2),
+        ..dims(6)
+    };
+    let index = Index::open(&folder.path().join("index"), given, false, &Task::new()).unwrap();
+    for part in 0..40 {
+        let batch = clustered(150, 6, part * 150, part);
+        let last = batch.vectors[149 * 6..].to_vec();
+        index.add(batch, &Task::new()).unwrap();
+        let hits = index.search(&Query::vector(&last), &SearchParams { k: 1, ..small(60) }, &Task::new()).unwrap();
+        assert_eq!((&hits[0].id, hits[0].distance), (&Id::Number(part * 150 + 149), 0.0));
+    }
+}
+
+#[test]
+fn a_replaced_item_is_always_there_as_it_was_or_as_it_is() {
+    let index = Arc::new(Index::new(dims(4).complete(false).unwrap()).unwrap());
+    index.add(clustered(300, 4, 0, 1), &Task::new()).unwrap();
+    let done = Arc::new(AtomicBool::new(false));
+    let (watched, stop) = (index.clone(), done.clone());
+    let watcher = std::thread::spawn(move || {
+        let params = SearchParams { k: 300, ..SearchParams::default() };
+        let mut rounds = 0;
+        while !stop.load(Ordering::Relaxed) || rounds == 0 {
+            let hits = watched.search(&Query::vector(&[0.1, 0.2, 0.3, 0.4]), &params, &Task::new()).unwrap();
+            assert_eq!(hits.len(), 300);
+            assert!(watched.has(&Id::Number(7)).unwrap());
+            rounds += 1;
+        }
+    });
+    for round in 0..400 {
+        let mut batch = clustered(1, 4, 7, round);
+        batch.ids = vec![Id::Number(7)];
+        index.add(batch, &Task::new()).unwrap();
+    }
+    done.store(true, Ordering::Relaxed);
+    watcher.join().unwrap();
+}
+
+#[test]
+fn auto_scans_small_indexes_and_links_large_ones() {
+    let index = Index::new(dims(64).complete(false).unwrap()).unwrap();
+    index.add(clustered(2_000, 64, 0, 1), &Task::new()).unwrap();
+    index.optimize(&Task::new()).unwrap();
+    assert_eq!(index.stats().unwrap().coarse, Coarse::Flat);
+    index.add(clustered(40_000, 64, 2_000, 2), &Task::new()).unwrap();
+    assert_eq!(index.stats().unwrap().coarse, Coarse::Hnsw);
+    assert_eq!(index.options().coarse, Coarse::Auto);
+}
+
+#[test]
+fn an_aborted_batch_leaves_nothing() {
+    let index = Index::new(dims(4).complete(false).unwrap()).unwrap();
+    let stop = Cancel::new();
+    stop.cancel();
+    let error = index.add(clustered(10, 4, 0, 1), &Task::new().with_cancel(stop)).unwrap_err();
+    assert_eq!((error.code, index.len()), (Code::Aborted, 0));
+}
+
+#[test]
+fn a_bad_item_in_a_batch_refuses_all_of_it() {
+    let index = Index::new(dims(3).complete(false).unwrap()).unwrap();
+    for (vector, code, says) in [
+        ([0.0, 0.0, 0.0], Code::Argument, "item 1"),
+        ([0.0, f32::NAN, 1.0], Code::NotFinite, "position 1"),
+        ([0.0, 1.0, f32::INFINITY], Code::NotFinite, "position 2"),
+    ] {
+        let vectors = [[1.0, 2.0, 3.0], vector].concat();
+        let batch = Batch { ids: vec![Id::Number(1), Id::Number(2)], vectors, metadata: None };
+        let error = index.add(batch, &Task::new()).unwrap_err();
+        assert_eq!(error.code, code);
+        assert!(error.message.contains(says), "{error}");
+        assert_eq!(index.len(), 0);
+    }
+}
+
+#[test]
+fn closing_stops_searches_and_refuses_calls() {
+    let index = Index::new(dims(4).complete(false).unwrap()).unwrap();
+    index.add(clustered(50, 4, 0, 1), &Task::new()).unwrap();
+    index.abort_searches();
+    let query = [1.0, 0.0, 0.0, 0.0];
+    assert_eq!(index.search(&Query::vector(&query), &small(10), &Task::new()).unwrap_err().code, Code::Closed);
+    index.add(clustered(50, 4, 50, 2), &Task::new()).unwrap();
+    index.close().unwrap();
+    index.close().unwrap();
+    assert_eq!(index.has(&Id::Number(1)).unwrap_err().code, Code::Closed);
+    assert_eq!(index.add(clustered(1, 4, 0, 1), &Task::new()).unwrap_err().code, Code::Closed);
+}
+
+#[test]
+fn training_says_what_it_did_and_what_it_cannot_do() {
+    let given = PartialOptions { codes: Some(Codes::Pq { bytes: 4, rotate: true }), coarse: Some(Coarse::Hnsw), ..dims(16) };
+    let index = Index::new(given.complete(false).unwrap()).unwrap();
+    index.add(clustered(100, 16, 0, 1), &Task::new()).unwrap();
+    assert_eq!(index.train(&Default::default(), &Task::new()).unwrap_err().code, Code::Argument);
+    index.add(clustered(12_000, 16, 100, 2), &Task::new()).unwrap();
+    let report = index.train(&Default::default(), &Task::new()).unwrap();
+    assert_eq!((report.rows, report.bytes_per_row), (12_100, 4));
+    assert!(report.error > 0.0 && report.error < 0.5, "{report:?}");
+    assert_eq!(index.stats().unwrap().unlinked, 0);
+    let plain = Index::new(PartialOptions { codes: Some(Codes::None), ..dims(3) }.complete(false).unwrap()).unwrap();
+    assert_eq!(plain.train(&Default::default(), &Task::new()).unwrap_err().code, Code::Argument);
+}

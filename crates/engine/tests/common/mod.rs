@@ -1,0 +1,56 @@
+//! Seeded data for the tests.
+#![allow(dead_code)]
+
+use engine::{Batch, Id, Index, PartialOptions, Query, SearchParams};
+use task::Task;
+
+/// SplitMix64.
+pub struct Random(pub u64);
+
+impl Random {
+    pub fn next(&mut self) -> u64 {
+        self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
+        let z = (self.0 ^ (self.0 >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
+        let z = (z ^ (z >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
+        z ^ (z >> 31)
+    }
+
+    pub fn below(&mut self, most: u64) -> u64 {
+        self.next() % most
+    }
+
+    pub fn value(&mut self) -> f32 {
+        (self.next() >> 40) as f32 / (1 << 24) as f32 - 0.5
+    }
+
+    pub fn vector(&mut self, dims: usize) -> Vec<f32> {
+        (0..dims).map(|_| self.value()).collect()
+    }
+}
+
+/// Rows around 30 centres, numbered from `first`.
+pub fn clustered(count: usize, dims: usize, first: u64, seed: u64) -> Batch {
+    let mut centres = Random(99);
+    let centres: Vec<f32> = centres.vector(30 * dims).into_iter().map(|v| v * 4.0).collect();
+    let mut random = Random(seed);
+    let mut vectors = Vec::with_capacity(count * dims);
+    for _ in 0..count {
+        let centre = random.below(30) as usize * dims;
+        vectors.extend((0..dims).map(|at| centres[centre + at] + random.value()));
+    }
+    Batch { ids: (first..first + count as u64).map(Id::Number).collect(), vectors, metadata: None }
+}
+
+pub fn dims(dims: usize) -> PartialOptions {
+    PartialOptions { dimensions: Some(dims), ..PartialOptions::default() }
+}
+
+/// What an index answers to seeded questions.
+pub fn answers(index: &Index, dims: usize, params: &SearchParams) -> Vec<Vec<(Id, u64)>> {
+    let queries = clustered(40, dims, 0, 4321).vectors;
+    let ask = |query: &[f32]| {
+        let hits = index.search(&Query::vector(query), params, &Task::new()).unwrap();
+        hits.into_iter().map(|hit| (hit.id, hit.distance.to_bits())).collect()
+    };
+    queries.chunks_exact(dims).map(ask).collect()
+}

@@ -1,0 +1,118 @@
+//! Damaged files: derived ones are made again, damaged rows are errors that name their place.
+
+mod common;
+
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use common::{answers, clustered, dims};
+use engine::{Coarse, Code, Codes, Id, Include, Index, PartialOptions, Placement, Query, SearchParams};
+use task::Task;
+
+const DIMS: usize = 12;
+
+fn build(path: &Path, vectors: Placement) {
+    let given = PartialOptions {
+        coarse: Some(Coarse::Hnsw),
+        codes: Some(Codes::Pq { bytes: 4, rotate: true }),
+        vectors: Some(vectors),
+        ..dims(DIMS)
+    };
+    let index = Index::open(path, given, false, &Task::new()).unwrap();
+    index.add(clustered(5_000, DIMS, 0, 1), &Task::new()).unwrap();
+    index.optimize(&Task::new()).unwrap();
+    index.add(clustered(700, DIMS, 5_000, 2), &Task::new()).unwrap();
+    index.delete(&(0..100).map(Id::Number).collect::<Vec<_>>()).unwrap();
+    index.close().unwrap();
+    // Opened once more, so that what was not linked yet is linked and saved.
+    let index = Index::open(path, PartialOptions::default(), false, &Task::new()).unwrap();
+    assert_eq!(index.stats().unwrap().unlinked, 0);
+    index.close().unwrap();
+}
+
+fn file(path: &Path, kind: &str) -> PathBuf {
+    let mut found: Vec<PathBuf> = fs::read_dir(path).unwrap().map(|entry| entry.unwrap().path()).collect();
+    found.retain(|path| path.file_name().unwrap().to_str().unwrap().starts_with(&format!("{kind}-")));
+    // The newest: the one before it is kept for the manifest before.
+    let number = |path: &PathBuf| -> u64 {
+        path.to_str().unwrap().rsplit('-').next().unwrap().trim_end_matches(".grain").parse().unwrap()
+    };
+    found.sort_by_key(number);
+    found.pop().unwrap()
+}
+
+fn flip(path: &Path, at: usize) {
+    let mut bytes = fs::read(path).unwrap();
+    let at = at.min(bytes.len() - 1);
+    bytes[at] ^= 0x10;
+    fs::write(path, bytes).unwrap();
+}
+
+#[test]
+fn damaged_codes_and_graphs_are_made_again_and_answer_as_before() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("index");
+    build(&path, Placement::Disk);
+    let params = SearchParams { ef: Some(40), ..SearchParams::default() };
+    let whole = Index::open(&path, PartialOptions::default(), false, &Task::new()).unwrap();
+    let before = answers(&whole, DIMS, &params);
+    drop(whole);
+    for kind in ["codec", "codes", "graph"] {
+        for at in [3, 5_000] {
+            flip(&file(&path, kind), at);
+            let index = Index::open(&path, PartialOptions::default(), false, &Task::new()).unwrap();
+            assert_eq!(index.stats().unwrap().unlinked, 0, "{kind}");
+            assert!(answers(&index, DIMS, &params) == before, "{kind} at {at}");
+            index.close().unwrap();
+        }
+    }
+}
+
+#[test]
+fn a_damaged_row_costs_that_row_only() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("index");
+    build(&path, Placement::Disk);
+    flip(&file(&path, "rows"), 4096 + DIMS * 4 * 200);
+    let index = Index::open(&path, PartialOptions::default(), false, &Task::new()).unwrap();
+    let whole = Include { vector: true, metadata: true };
+    let broken = (0..5_700).filter(|&id| match index.get(&[Id::Number(id)], whole) {
+        Ok(_) => false,
+        Err(error) => {
+            assert_eq!(error.code, Code::Corrupt);
+            assert!(error.message.contains("rows-"), "{error}");
+            true
+        }
+    });
+    assert_eq!(broken.count(), 1);
+}
+
+#[test]
+fn a_damaged_row_keeps_an_index_in_memory_from_opening_but_not_its_readers() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("index");
+    build(&path, Placement::Memory);
+    flip(&file(&path, "rows"), 4096 + DIMS * 4 * 200);
+    let open = |read_only| Index::open(&path, PartialOptions::default(), read_only, &Task::new());
+    assert_eq!(open(false).err().unwrap().code, Code::Corrupt);
+    let reader = open(true).unwrap();
+    let whole = Include { vector: true, metadata: true };
+    let broken = (0..5_700).filter(|&id| reader.get(&[Id::Number(id)], whole).is_err()).count();
+    assert_eq!(broken, 1);
+    let everything = SearchParams { k: 5_600, ..SearchParams::default() };
+    let query = vec![0.1; DIMS];
+    assert_eq!(reader.search(&Query::vector(&query), &everything, &Task::new()).unwrap_err().code, Code::Corrupt);
+    assert_eq!(reader.delete(&[Id::Number(1)]).unwrap_err().code, Code::ReadOnly);
+}
+
+#[test]
+fn truth_that_is_damaged_is_never_guessed() {
+    for kind in ["ids", "metadata", "dead", "manifest"] {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("index");
+        build(&path, Placement::Disk);
+        flip(&file(&path, kind), 200);
+        let error = Index::open(&path, PartialOptions::default(), false, &Task::new()).err().unwrap();
+        assert_eq!(error.code, Code::Corrupt, "{kind}: {error}");
+    }
+}
