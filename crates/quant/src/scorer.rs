@@ -1,0 +1,52 @@
+use crate::binary::BinaryQuery;
+use crate::pq::PqQuery;
+use crate::sq8::Sq8Query;
+use kernels::{Scorer, Strided, kernels};
+
+/// Rows whose integer products are kept on the stack at a time.
+pub(crate) const CHUNK: usize = 256;
+
+/// One query against code rows: estimated distances in the metric's units, equal (to rounding of the query) to the
+/// distance from the query to [`crate::Codec::decode`] of the row. They are estimates: an L2 one may be slightly negative.
+///
+/// Scoring allocates nothing.
+pub struct CodeScorer<'a> {
+    pub(crate) codes: Strided<'a>,
+    pub(crate) query: Query,
+}
+
+pub(crate) enum Query {
+    Sq8(Sq8Query),
+    Binary(BinaryQuery),
+    Pq(PqQuery),
+}
+
+impl Scorer for CodeScorer<'_> {
+    fn score(&mut self, rows: &[u32], out: &mut [f32]) {
+        assert_eq!(rows.len(), out.len(), "rows and scores differ in number");
+        match &self.query {
+            Query::Sq8(query) => query.score(self.codes, rows, out),
+            Query::Binary(query) => query.score(self.codes, rows, out),
+            Query::Pq(query) => query.score(self.codes, rows, out),
+        }
+    }
+
+    fn score_range(&mut self, start: u32, out: &mut [f32]) {
+        match &self.query {
+            Query::Sq8(query) => query.score_range(self.codes, start, out),
+            Query::Binary(query) => query.score_range(self.codes, start, out),
+            Query::Pq(query) => query.score_range(self.codes, start, out),
+        }
+    }
+
+    fn prefetch(&self, row: u32) {
+        if (row as usize) < self.codes.len() {
+            kernels().prefetch(self.codes.row(row as usize));
+        }
+    }
+}
+
+/// The `f32` at byte `at` of a code row.
+pub(crate) fn f32_at(row: &[u8], at: usize) -> f32 {
+    f32::from_le_bytes([row[at], row[at + 1], row[at + 2], row[at + 3]])
+}
