@@ -1,1 +1,5 @@
-fn main() { napi_build::setup(); }
+//! Build settings of the addon.
+
+fn main() {
+    napi_build::setup();
+}

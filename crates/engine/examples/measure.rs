@@ -63,7 +63,7 @@ fn main() {
         .collect();
     let wide = truth.len() / (queries.len() / dims);
     for ef in [10, 20, 40, 60, 80, 120, 160, 240, 320, 480, 640, 960] {
-        let params = SearchParams { ef: Some(ef), rerank: Some(ef), ..SearchParams::default() };
+        let params = SearchParams { ef: Some(ef), ..SearchParams::default() };
         let (mut hits, mut asked) = (0, 0);
         let started = Instant::now();
         for (query, truth) in queries.chunks_exact(dims).zip(truth.chunks_exact(wide)).take(2_000) {

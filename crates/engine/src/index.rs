@@ -322,7 +322,7 @@ fn empty(options: &Options, directory: Option<Directory>) -> Parts {
 
 fn search_one(shared: &Shared, state: &State, query: &Query<'_>, params: &SearchParams, task: &Task) -> Result<Vec<Hit>> {
     let (dims, metric) = (shared.format.dims, shared.format.metric);
-    let effort = Effort::of(params, state.plan)?;
+    let effort = Effort::of(params, state)?;
     check_vector("query", query.verify, dims, metric)?;
     if !std::ptr::eq(query.verify, query.candidates) {
         check_vector("query.candidates", query.candidates, dims, metric)?;

@@ -5,6 +5,7 @@ use std::ops::Range;
 use coarse::Candidate;
 use coarse::flat::{self, Margin};
 use coarse::hnsw::ScratchPool;
+use quant::CodecSpec;
 use task::Task;
 
 use crate::error::{Code, Error, Result};
@@ -43,7 +44,7 @@ pub struct Effort {
 
 impl Effort {
     /// `E_ARGUMENT` for a `k` or `ef` of 0, or a `rerank` below `k`.
-    pub fn of(params: &SearchParams, plan: Plan) -> Result<Self> {
+    pub fn of(params: &SearchParams, state: &State) -> Result<Self> {
         let k = params.k;
         if k == 0 {
             return Err(Error::argument("k: 0 was given, an integer of at least 1 is needed"));
@@ -56,7 +57,12 @@ impl Effort {
         }
         let default_ef = DEFAULT_EF.max(k.saturating_mul(2)).max(params.rerank.unwrap_or(0));
         let ef = params.ef.unwrap_or(default_ef).max(k);
-        let default_rerank = if plan == Plan::Flat { DEFAULT_RERANK.max(k.saturating_mul(10)) } else { ef };
+        let default_rerank = match state.codes.as_ref().map(|codes| codes.codec.spec()) {
+            // A byte a dimension misplaces a row by a few ranks only.
+            Some(CodecSpec::Sq8) => k.saturating_mul(2).saturating_add(16).min(ef),
+            _ if state.plan == Plan::Flat => DEFAULT_RERANK.max(k.saturating_mul(10)),
+            _ => ef,
+        };
         Ok(Self { k, ef, rerank: params.rerank.unwrap_or(default_rerank) })
     }
 }

@@ -1,0 +1,92 @@
+// The options of an index: checked, brought into the addon's form, and back.
+import { availableParallelism } from 'node:os'
+import type { NativeOptions } from '#native'
+import { checkBoolean, checkInteger, checkNames, checkOneOf } from './check.ts'
+import { badArgument, notYet, show } from './errors.ts'
+import type { Codes, IndexOptions, OpenOptions } from './types.ts'
+
+const NAMES = [
+  'dimensions', 'metric', 'coarse', 'codes', 'vectors', 'precision', 'hnsw', 'ivf', 'durability', 'threads', 'seed', 'memory', 'io',
+]
+const MAX_DIMENSIONS = 4096
+const MAX_LINKS = 128
+const MAX_EF_CONSTRUCTION = 65_536
+const MAX_THREADS = 1024
+
+/** The options of the constructor. */
+export function packOptions(given: unknown): NativeOptions {
+  checkNames('options', given, NAMES)
+  const options = pack(given as Partial<IndexOptions>)
+  if (options.dimensions === undefined) throw badArgument('options.dimensions must be given: an integer of 1 to 4096')
+  if (options.vectors === 'disk') throw badArgument("options.vectors 'disk' needs a path: use Index.open(path, options)")
+  return options
+}
+
+/** The options of `open`. */
+export function packOpenOptions(given: unknown): { options: NativeOptions; readOnly: boolean } {
+  checkNames('options', given, [...NAMES, 'readOnly'])
+  const { readOnly } = given as OpenOptions
+  return { options: pack(given as OpenOptions), readOnly: checkBoolean('options.readOnly', readOnly) ?? false }
+}
+
+function pack(given: Partial<IndexOptions>): NativeOptions {
+  if (given.ivf !== undefined) throw notYet('options.ivf')
+  if (given.memory !== undefined) throw notYet('options.memory')
+  if (given.coarse === 'ivf') throw notYet("options.coarse 'ivf'")
+  if (given.io === 'io_uring') throw notYet("options.io 'io_uring'")
+  checkOneOf('options.io', given.io, ['auto', 'pread'])
+  const hnsw = given.hnsw ?? {}
+  checkNames('options.hnsw', hnsw, ['m', 'efConstruction'])
+  const dimensions = checkInteger('options.dimensions', given.dimensions, 1, MAX_DIMENSIONS)
+  return {
+    dimensions,
+    metric: checkOneOf('options.metric', given.metric, ['cosine', 'dot', 'l2']),
+    coarse: checkOneOf('options.coarse', given.coarse, ['auto', 'flat', 'hnsw']),
+    ...packCodes(given.codes, dimensions),
+    vectors: checkOneOf('options.vectors', given.vectors, ['memory', 'disk']),
+    precision: checkOneOf('options.precision', given.precision, ['f32', 'f16', 'i8']),
+    m: checkInteger('options.hnsw.m', hnsw.m, 2, MAX_LINKS),
+    efConstruction: checkInteger('options.hnsw.efConstruction', hnsw.efConstruction, 1, MAX_EF_CONSTRUCTION),
+    durability: checkOneOf('options.durability', given.durability, ['sync', 'os']),
+    threads: checkInteger('options.threads', given.threads, 1, MAX_THREADS),
+    seed: checkInteger('options.seed', given.seed, 0),
+  }
+}
+
+function packCodes(given: unknown, dimensions = MAX_DIMENSIONS): Pick<NativeOptions, 'codes' | 'pqBytes' | 'pqRotate'> {
+  if (typeof given !== 'object' || given === null) {
+    if (given === 'sq4') throw notYet("options.codes 'sq4'")
+    const wanted = ['auto', 'none', 'sq8', 'binary'] as const
+    if (given === undefined || wanted.includes(given as 'auto')) return { codes: given as string | undefined }
+    throw badArgument(`options.codes must be 'auto', 'none', 'sq8', 'binary' or { type: 'pq', bytes }, not ${show(given)}`)
+  }
+  const { type, bytes, rotate } = given as { type?: unknown; bytes?: unknown; rotate?: unknown }
+  if (type === 'rabitq') throw notYet("options.codes { type: 'rabitq' }")
+  if (type !== 'pq') throw badArgument(`options.codes.type must be 'pq', not ${show(type)}`)
+  checkNames('options.codes', given, ['type', 'bytes', 'rotate'])
+  const pqBytes = checkInteger('options.codes.bytes', bytes, 1, dimensions)
+  if (pqBytes === undefined) throw badArgument('options.codes.bytes must be given: an integer of 1 to dimensions')
+  return { codes: 'pq', pqBytes, pqRotate: checkBoolean('options.codes.rotate', rotate) ?? true }
+}
+
+/** The options of an index as its `options` shows them: as asked, defaults filled in. */
+export function unpackOptions(options: NativeOptions): IndexOptions {
+  return Object.freeze({
+    dimensions: options.dimensions as number,
+    metric: options.metric as IndexOptions['metric'],
+    coarse: options.coarse as IndexOptions['coarse'],
+    codes: unpackCodes(options),
+    vectors: options.vectors as IndexOptions['vectors'],
+    precision: options.precision as IndexOptions['precision'],
+    hnsw: Object.freeze({ m: options.m, efConstruction: options.efConstruction }),
+    durability: options.durability as IndexOptions['durability'],
+    threads: options.threads || availableParallelism(),
+    seed: options.seed,
+    io: 'auto',
+  })
+}
+
+export function unpackCodes(given: Pick<NativeOptions, 'codes' | 'pqBytes' | 'pqRotate'>): Codes {
+  if (given.codes !== 'pq') return given.codes as Codes
+  return Object.freeze({ type: 'pq', bytes: given.pqBytes as number, rotate: given.pqRotate as boolean })
+}

@@ -1,0 +1,108 @@
+// A search's options and queries, checked once and brought into the addon's form.
+import { checkInteger, checkNames, checkSignal } from './check.ts'
+import { BigrainError, badArgument, notYet, show } from './errors.ts'
+import type { SearchOptions, Vector } from './types.ts'
+import { copyVector, isVector, newBlock, ownBlock, toVector } from './vectors.ts'
+
+const NAMES = ['k', 'recall', 'ef', 'probes', 'rerank', 'filter', 'fusion', 'feedback', 'adapter', 'include', 'threads', 'signal']
+const LATER = ['recall', 'probes', 'filter', 'fusion', 'feedback', 'adapter'] as const
+const MAX_U32 = 2 ** 32 - 1
+
+/** Bits of what a hit or item carries. */
+export const METADATA = 1
+export const VECTOR = 2
+
+export interface PackedSearch {
+  k: number
+  ef: number | undefined
+  rerank: number | undefined
+  include: number
+  threads: number | undefined
+  signal: AbortSignal | undefined
+}
+
+const PLAIN: PackedSearch = { k: 10, ef: undefined, rerank: undefined, include: 0, threads: undefined, signal: undefined }
+
+export function packSearch(given: SearchOptions | undefined): PackedSearch {
+  if (given === undefined) return PLAIN
+  checkNames('search options', given, NAMES)
+  if (given.recall !== undefined && (given.ef ?? given.probes ?? given.rerank) !== undefined) {
+    throw badArgument('search option recall chooses the effort, so it cannot be given together with ef, probes or rerank')
+  }
+  for (const name of LATER) {
+    if (given[name] !== undefined) throw notYet(`search option ${name}`)
+  }
+  return {
+    k: count('k', given.k) ?? PLAIN.k,
+    ef: count('ef', given.ef),
+    rerank: count('rerank', given.rerank),
+    include: packInclude(given.include) ?? 0,
+    threads: count('threads', given.threads),
+    signal: checkSignal(given.signal),
+  }
+}
+
+/** A count has no upper limit: what is above any index is brought down to what 32 bits hold. */
+function count(name: string, given: unknown): number | undefined {
+  if (given === undefined) return undefined
+  if (Number.isInteger(given) && (given as number) > MAX_U32) return MAX_U32
+  return checkInteger(`search option ${name}`, given, 1)
+}
+
+export function packInclude(given: unknown): number | undefined {
+  if (given === undefined) return undefined
+  if (!Array.isArray(given)) throw badArgument(`include must be an array of 'metadata' and 'vector', not ${show(given)}`)
+  let bits = 0
+  for (const name of given) {
+    if (name === 'metadata') bits |= METADATA
+    else if (name === 'vector') bits |= VECTOR
+    else throw badArgument(`include takes 'metadata' and 'vector', not ${show(name)}`)
+  }
+  return bits
+}
+
+/** One query: the vector that finds, and the one that verifies where it is another. */
+export interface PackedQuery {
+  candidates: Float32Array
+  verify: Float32Array | undefined
+}
+
+export function packQuery(given: unknown, dimensions: number): PackedQuery {
+  if (isVector(given)) return { candidates: toVector(given, dimensions, 'query'), verify: undefined }
+  if (typeof given !== 'object' || given === null) {
+    throw badArgument(`query must be a vector or an object with a vector, not ${show(given)}`)
+  }
+  checkNames('query', given, ['vector', 'candidates', 'verify', 'sparse', 'text'])
+  const { vector, candidates, verify, sparse, text } = given as Record<string, unknown>
+  if (sparse !== undefined) throw notYet('query.sparse')
+  if (text !== undefined) throw notYet('query.text')
+  if (candidates === undefined && verify === undefined) {
+    return { candidates: toVector(vector, dimensions, 'query.vector'), verify: undefined }
+  }
+  if (vector !== undefined && candidates !== undefined && verify !== undefined) {
+    throw badArgument('query has candidates and verify, so its vector would not be used')
+  }
+  return {
+    candidates: pick(candidates, 'candidates', vector, dimensions),
+    verify: pick(verify, 'verify', vector, dimensions),
+  }
+}
+
+function pick(given: unknown, name: string, vector: unknown, dimensions: number): Float32Array {
+  if (given !== undefined) return toVector(given, dimensions, `query.${name}`)
+  if (vector === undefined) throw badArgument(`query needs ${name}, or a vector for that side`)
+  return toVector(vector, dimensions, 'query.vector')
+}
+
+/** Many queries as one block of rows. The values of a given block are checked by the engine, off this thread. */
+export function packQueries(given: Float32Array | readonly Vector[], dimensions: number): Float32Array {
+  if (given instanceof Float32Array) {
+    if (given.length % dimensions === 0) return ownBlock(given)
+    const problem = `queries has ${given.length} values, which is not a multiple of the index's ${dimensions} dimensions`
+    throw new BigrainError('E_DIMENSIONS', problem)
+  }
+  if (!Array.isArray(given)) throw badArgument(`queries must be a Float32Array or an array of vectors, not ${show(given)}`)
+  const block = newBlock(given.length, dimensions)
+  for (let i = 0; i < given.length; i++) copyVector(given[i], dimensions, block, i, 'queries[]')
+  return block
+}

@@ -1,0 +1,211 @@
+// The shapes of the public API. Units: times in milliseconds, sizes in bytes, vectors as rows of `dimensions` numbers.
+
+/** A number is an integer of 0 to 2^53-1. Both kinds may live in one index; `1` and `'1'` differ. */
+export type Id = string | number
+export type Vector = Float32Array | Float64Array | readonly number[]
+/** Smaller distances are nearer: `1 - cos`, `1 - dot`, squared L2. */
+export type Metric = 'cosine' | 'dot' | 'l2'
+export type Json = string | number | boolean | null | Json[] | { [field: string]: Json }
+export type Metadata = { [field: string]: Json }
+
+/** What stays in memory of each vector, to find candidates. */
+export type Codes =
+  | 'auto'
+  /** The coarse side walks the full-precision vectors. */
+  | 'none'
+  | 'sq8'
+  | 'sq4'
+  | 'binary'
+  /** 1 to 8 bits a dimension, with error bounds. */
+  | { type: 'rabitq'; bits?: number }
+  /** `bytes` bytes a vector; `rotate` fits a rotation first (OPQ; default true). */
+  | { type: 'pq'; bytes: number; rotate?: boolean }
+
+export interface IndexOptions {
+  /** An integer of 1 to 4,096. */
+  dimensions: number
+  /** Default `'cosine'`. */
+  metric?: Metric
+  /** How candidates are found. Default `'auto'`: an exact scan of a small index, else hnsw. */
+  coarse?: 'auto' | 'flat' | 'hnsw' | 'ivf'
+  /** What is kept in memory to find candidates. Default `'auto'`. */
+  codes?: Codes
+  /** Where the full vectors live. `'disk'` needs a path; `open` takes it where codes are kept. */
+  vectors?: 'memory' | 'disk'
+  /** How the full vectors are stored. Default `'f32'`. */
+  precision?: 'f32' | 'f16' | 'i8'
+  /** Links a row (default 16) and candidates held while linking (default 200). */
+  hnsw?: { m?: number; efConstruction?: number }
+  ivf?: { lists?: number }
+  /** Default `'sync'`: a resolved write survives power loss. */
+  durability?: 'sync' | 'os'
+  /** Default: all cores. */
+  threads?: number
+  /** The same seed and input give the same index. */
+  seed?: number
+  /** Bytes the index may hold in memory. */
+  memory?: number
+  /** How vectors on disk are read. */
+  io?: 'auto' | 'io_uring' | 'pread'
+}
+
+export type OpenOptions = Partial<IndexOptions> & {
+  /** Serves the index as it was last saved, beside a writer, and refuses writes. */
+  readOnly?: boolean
+}
+
+/** Weights by term number. */
+export type SparseVector = { [term: number]: number } | { indices: Uint32Array; values: Float32Array }
+
+/** One vector for both sides, or one for finding candidates and one for verifying them. */
+export interface Query {
+  vector?: Vector
+  /** Finds the candidates, in place of `vector`. */
+  candidates?: Vector
+  /** Gives the distances, in place of `vector`. */
+  verify?: Vector
+  sparse?: SparseVector
+  text?: string
+}
+
+export interface Item {
+  id: Id
+  vector: Vector
+  metadata?: Metadata
+  sparse?: SparseVector
+  text?: string
+}
+
+/** Many items as columns: row `i` is `ids[i]`, values `i * dimensions` and on of `vectors`, `metadata[i]`. */
+export interface Columns {
+  ids: readonly Id[] | Uint32Array | BigUint64Array
+  vectors: Float32Array
+  metadata?: readonly (Metadata | undefined)[]
+}
+
+/** How far a call has come. `total` is `Infinity` where nobody knows it. */
+export interface Progress {
+  done: number
+  total: number
+  stage: string
+}
+
+interface Controlled {
+  /** Stops the call: it rejects with an `AbortError` whose `cause` is the signal's reason. */
+  signal?: AbortSignal
+  /** Told now and then how far the call is. If it throws, the call is stopped and rejects with that as its `cause`. */
+  onProgress?: (progress: Progress) => void
+}
+
+export interface WriteOptions extends Controlled {}
+export interface OptimizeOptions extends Controlled {}
+export interface ImportOptions extends Controlled {}
+
+export interface TrainOptions extends Controlled {
+  /** Rows to learn from, drawn at random; at least what the codes need (pq: 4,096). Default: what they make use of. */
+  sample?: number
+}
+
+export interface TrainReport {
+  /** What was trained, e.g. `'pq'`. */
+  codes: string
+  /** Rows encoded. */
+  rows: number
+  /** Rows learned from. */
+  sample: number
+  /** Bytes of code a row. */
+  bytesPerRow: number
+  ms: number
+  /** Mean squared error of a decoded row over the rows' variance: of the codes before (where there were some), and now. */
+  errorBefore?: number
+  error: number
+}
+
+export interface VerifyReport {
+  ok: boolean
+  problems: string[]
+}
+
+export type Include = 'metadata' | 'vector'
+
+export interface GetOptions {
+  /** Default: everything. */
+  include?: Include[]
+}
+
+export interface SearchOptions {
+  /** Default 10. Above `size` it gives `size` hits. */
+  k?: number
+  /** A target in (0, 1); the index picks its own effort. */
+  recall?: number
+  /** The effort by hand: candidates that the walk of the graph holds. */
+  ef?: number
+  probes?: number
+  /** Full vectors read, at most. */
+  rerank?: number
+  filter?: Filter
+  fusion?: number
+  feedback?: { method: 'average' | 'rocchio'; k?: number; alpha?: number; beta?: number }
+  adapter?: boolean | string
+  /** What a hit carries beside id and distance. Default none. */
+  include?: Include[]
+  /** `searchBatch`: threads at most. Default: all of the index's. */
+  threads?: number
+  signal?: AbortSignal
+}
+
+export interface Hit {
+  id: Id
+  distance: number
+  metadata?: Metadata
+  vector?: Float32Array
+}
+
+/** The hits of many queries: copies, valid after `close`. A query's row may be shorter than `k`. */
+export interface Matches {
+  /** Number of queries. */
+  readonly count: number
+  ids(query: number): Id[]
+  distances(query: number): Float32Array
+  hits(query: number): Hit[]
+}
+
+export interface Stats {
+  /** Live rows. */
+  size: number
+  /** Tombstones not yet reclaimed. */
+  deleted: number
+  /** Rows that are found by scan until their links are made. */
+  unlinked: number
+  /** What `'auto'` became. */
+  chosen: { coarse: string; codes: Codes; lists?: number; imbalance?: number }
+  /** Bytes. `graph`: links; `total`: everything that the index holds, buffers too. */
+  memory: { codes: number; graph: number; vectors: number; ids: number; metadata: number; total: number }
+  /** Bytes. */
+  disk: { vectors: number; log: number; checkpoint: number; total: number }
+  /** Full vectors verified and bytes read from disk since the index was opened. */
+  reads: { vectors: number; bytes: number }
+  /** The instruction set that this process chose. */
+  simd: string
+  /** How this process reads vectors on disk. */
+  io: string
+}
+
+/** A condition on metadata, in the form that the vector stores of this ecosystem share. */
+export type Filter =
+  | { [field: string]: Json | Condition }
+  | { $and: Filter[] }
+  | { $or: Filter[] }
+  | { $not: Filter }
+
+interface Condition {
+  $eq?: Json
+  $ne?: Json
+  $gt?: Json
+  $gte?: Json
+  $lt?: Json
+  $lte?: Json
+  $in?: Json[]
+  $nin?: Json[]
+  $exists?: boolean
+}

@@ -1,0 +1,294 @@
+import type { NativeIndex, NativeTable } from '#native'
+import { addon } from './binding.ts'
+import { type Batch, packColumns, packItems } from './batch.ts'
+import { call, callPlain, calls, type Control, type Done } from './calls.ts'
+import { checkInteger, checkNames, checkSignal } from './check.ts'
+import { aborted, BigrainError, badArgument, native, notYet, show } from './errors.ts'
+import { MatchTable, readHits, readItems } from './hits.ts'
+import { checkId, packIds, unpackIds } from './ids.ts'
+import { packOpenOptions, packOptions, unpackCodes, unpackOptions } from './options.ts'
+import { METADATA, packInclude, packQueries, packQuery, packSearch, VECTOR } from './search.ts'
+import { addStream } from './stream.ts'
+import type {
+  Columns,
+  GetOptions,
+  Hit,
+  Id,
+  ImportOptions,
+  IndexOptions,
+  Item,
+  Matches,
+  OpenOptions,
+  OptimizeOptions,
+  Query,
+  SearchOptions,
+  Stats,
+  TrainOptions,
+  TrainReport,
+  Vector,
+  VerifyReport,
+  WriteOptions,
+} from './types.ts'
+
+/** Ids that `ids()` takes from the addon at a time. */
+const PAGE = 4096
+const NO_TEXTS = { list: [], next: 0 }
+
+/** An index that `open` made: what the constructor takes in place of options, and nobody outside can make. */
+class Opened {
+  readonly native: NativeIndex
+  constructor(native: NativeIndex) {
+    this.native = native
+  }
+}
+
+/**
+ * A vector index: compact codes find candidates, full vectors verify them.
+ *
+ * Every method that returns a promise leaves the work to threads of the index: two searches run beside each other, writes
+ * one after another in the order of their calls. Arguments are copied before a method returns.
+ */
+export class Index implements AsyncDisposable {
+  /** As asked, defaults filled in; what `'auto'` became is `stats().chosen`. */
+  readonly options: IndexOptions
+  readonly #native: NativeIndex
+  readonly #dimensions: number
+  /** Where `searchSync` gets its hits; grows with k. */
+  #scratch = new Float64Array(64)
+  #closing: Promise<void> | undefined
+
+  /** An index that lives in memory only. */
+  constructor(options: IndexOptions)
+  constructor(options: IndexOptions | Opened) {
+    if (options instanceof Opened) {
+      this.#native = options.native
+    } else {
+      const packed = packOptions(options)
+      this.#native = new addon.NativeIndex(calls)
+      native(() => this.#native.create(packed))
+    }
+    this.options = unpackOptions(native(() => this.#native.options()))
+    this.#dimensions = this.options.dimensions
+  }
+
+  /** Opens the durable index in the directory `path`; creates it when options are given and nothing is there. */
+  static async open(path: string, options: OpenOptions = {}): Promise<Index> {
+    if (typeof path !== 'string' || path === '' || path.includes('\0')) {
+      throw badArgument(`path must be the path of a directory, not ${show(path)}`)
+    }
+    const packed = packOpenOptions(options)
+    const handle = new addon.NativeIndex(calls)
+    await callPlain(handle, (token) => handle.open(token, path, packed.options, packed.readOnly), nothing)
+    return new Index(new Opened(handle) as unknown as IndexOptions)
+  }
+
+  /** Live items. After `close`: as many as there were. */
+  get size(): number {
+    return this.#native.size()
+  }
+
+  /**
+   * Inserts items, or replaces those of the same id. An array or columns are one atomic batch; any other iterable is taken
+   * in atomic chunks, and if it fails half way the error says in `added` how many items stay.
+   */
+  async add(items: Iterable<Item> | AsyncIterable<Item> | Columns, options: WriteOptions = {}): Promise<void> {
+    this.#checkOpen()
+    const control = packControl('add options', options)
+    if (typeof items !== 'object' || items === null) {
+      throw badArgument(`items must be an iterable of items, or columns, not ${show(items)}`)
+    }
+    if (Array.isArray(items)) return await this.#addBatch(packItems(items, this.#dimensions), control)
+    if (Symbol.asyncIterator in items || Symbol.iterator in items) {
+      return await addStream(items, this.#dimensions, control, (batch, signal) => this.#addBatch(batch, { signal }))
+    }
+    return await this.#addBatch(packColumns(items, this.#dimensions), control)
+  }
+
+  /** Streams a file of vectors in. Not in this version. */
+  async import(_file: string, _options?: ImportOptions): Promise<void> {
+    throw notYet('import')
+  }
+
+  /** Removes items. Gives how many of them were there. */
+  async delete(ids: Iterable<Id>): Promise<number> {
+    this.#checkOpen()
+    const { numbers, texts } = packIds(listIds(ids))
+    return await callPlain(this.#native, (token) => this.#native.delete(token, numbers, texts), (done) => done.count as number)
+  }
+
+  has(id: Id): boolean {
+    this.#checkOpen()
+    const checked = checkId(id, 'id')
+    return native(() => this.#native.has(checked))
+  }
+
+  /** The items of `ids`, in that order; `undefined` where there is none. Vectors are what is stored. */
+  async get(ids: Iterable<Id>, options: GetOptions = {}): Promise<(Item | undefined)[]> {
+    this.#checkOpen()
+    checkNames('get options', options, ['include'])
+    const include = packInclude(options.include) ?? METADATA | VECTOR
+    const list = listIds(ids)
+    const { numbers, texts } = packIds(list)
+    return await callPlain(
+      this.#native,
+      (token) => this.#native.get(token, numbers, texts, include),
+      (done) => readItems(list, done.table as NativeTable, this.#dimensions),
+    )
+  }
+
+  /**
+   * All ids, in no particular order, a page at a time. Ids added or deleted meanwhile may be given or not; every other one is
+   * given once, unless an `optimize` meanwhile reclaims the room of deleted ones.
+   */
+  ids(): IterableIterator<Id> {
+    this.#checkOpen()
+    return this.#pages()
+  }
+
+  *#pages(): Generator<Id, void, undefined> {
+    for (let from: number | undefined = 0; from !== undefined; ) {
+      this.#checkOpen()
+      const start: number = from
+      const page = native(() => this.#native.ids(start, PAGE))
+      yield* unpackIds(page.numbers, page.texts)
+      from = page.next
+    }
+  }
+
+  /** The `k` nearest items, by (distance, id). Runs on a thread of the index. */
+  async search(query: Vector | Query, options?: SearchOptions): Promise<Hit[]> {
+    this.#checkOpen()
+    const { k, ef, rerank, include, signal } = packSearch(options)
+    const { candidates, verify } = packQuery(query, this.#dimensions)
+    const index = this.#native
+    // Plain hits never get here as a table, but where they are too many to be packed.
+    return await call(
+      index,
+      { signal },
+      (token, cancel) => index.search(token, candidates, verify, k, ef, rerank, include, cancel),
+      (done) => this.#matches(done).hits(0),
+    )
+  }
+
+  /** As `search`, on the calling thread. */
+  searchSync(query: Vector | Query, options?: SearchOptions): Hit[] {
+    this.#checkOpen()
+    const { k, ef, rerank, include, signal } = packSearch(options)
+    if (signal?.aborted) throw aborted(signal)
+    const { candidates, verify } = packQuery(query, this.#dimensions)
+    const room = 2 * Math.min(k, this.size)
+    if (this.#scratch.length < room) this.#scratch = new Float64Array(2 * room)
+    const scratch = this.#scratch
+    const found = native(() => this.#native.searchSync(candidates, verify, k, ef, rerank, include, scratch))
+    if (typeof found === 'number') return readHits(scratch, 0, found, NO_TEXTS)
+    return new MatchTable(found, this.#dimensions).hits(0)
+  }
+
+  /** The nearest items of each query, by all threads of the index or `options.threads`. */
+  async searchBatch(queries: Float32Array | Vector[], options?: SearchOptions): Promise<Matches> {
+    this.#checkOpen()
+    const { k, ef, rerank, include, threads, signal } = packSearch(options)
+    const block = packQueries(queries, this.#dimensions)
+    const index = this.#native
+    return await call(
+      index,
+      { signal },
+      (token, cancel) => index.searchBatch(token, block, k, ef, rerank, include, threads, cancel),
+      (done) => this.#matches(done),
+    )
+  }
+
+  /** Fits the codes to the data and encodes every row anew. Searches go on meanwhile. */
+  async train(options: TrainOptions = {}): Promise<TrainReport> {
+    this.#checkOpen()
+    const control = packControl('train options', options, ['sample'])
+    const sample = checkInteger('train option sample', options.sample, 1)
+    const index = this.#native
+    return await call(
+      index,
+      control,
+      (token, cancel, progress) => index.train(token, sample, cancel, progress),
+      (done) => done.report as TrainReport,
+    )
+  }
+
+  /** Makes all links and compacts, for search speed. Searches go on meanwhile. */
+  async optimize(options: OptimizeOptions = {}): Promise<void> {
+    this.#checkOpen()
+    const control = packControl('optimize options', options)
+    const index = this.#native
+    return await call(index, control, (token, cancel, progress) => index.optimize(token, cancel, progress), nothing)
+  }
+
+  /** Saves what was written so far, so that an index opened `readOnly` finds it. */
+  async flush(): Promise<void> {
+    this.#checkOpen()
+    return await callPlain(this.#native, (token) => this.#native.flush(token), nothing)
+  }
+
+  /** A copy in another directory. Not in this version. */
+  async snapshot(_path: string): Promise<void> {
+    throw notYet('snapshot')
+  }
+
+  /** Checks every checksum and invariant. Not in this version. */
+  async verify(): Promise<VerifyReport> {
+    throw notYet('verify')
+  }
+
+  stats(): Stats {
+    this.#checkOpen()
+    const { coarse, codes, ...stats } = native(() => this.#native.stats())
+    return { ...stats, chosen: { coarse, codes: unpackCodes(codes) } }
+  }
+
+  /**
+   * Refuses new calls, stops running searches (they reject with `E_CLOSED`), finishes the writes accepted so far, saves, and
+   * frees what the index holds. May be called again, and gives the same.
+   */
+  close(): Promise<void> {
+    this.#closing ??= callPlain(this.#native, (token) => this.#native.close(token), nothing)
+    return this.#closing
+  }
+
+  [Symbol.asyncDispose](): Promise<void> {
+    return this.close()
+  }
+
+  async #addBatch({ numbers, texts, vectors, metadata }: Batch, control: Control): Promise<void> {
+    this.#checkOpen()
+    const index = this.#native
+    return await call(
+      index,
+      control,
+      (token, cancel, progress) => index.add(token, numbers, texts, vectors, metadata, cancel, progress),
+      nothing,
+    )
+  }
+
+  #matches(done: Done): MatchTable {
+    return new MatchTable(done.table as NativeTable, this.#dimensions)
+  }
+
+  #checkOpen(): void {
+    if (this.#closing) throw new BigrainError('E_CLOSED', 'the index is closed')
+  }
+}
+
+function nothing(): void {}
+
+/** The signal and progress callback among a method's options, which may have `others` beside. */
+function packControl(what: string, options: Control, others: readonly string[] = []): Control {
+  checkNames(what, options, [...others, 'signal', 'onProgress'])
+  const { onProgress } = options
+  if (onProgress !== undefined && typeof onProgress !== 'function') {
+    throw badArgument(`onProgress must be a function, not ${show(onProgress)}`)
+  }
+  return { signal: checkSignal(options.signal), onProgress }
+}
+
+/** A copy, as a list. */
+function listIds(ids: unknown): readonly Id[] {
+  if (typeof ids === 'object' && ids !== null && Symbol.iterator in ids) return Array.from(ids as Iterable<Id>)
+  throw badArgument(`ids must be an iterable of ids, not ${show(ids)}`)
+}
