@@ -174,16 +174,14 @@ impl Space for CodeSpace<'_> {
     type Set = CodeSet;
 
     fn scorer(&self, row: u32) -> CodeScorer<'_> {
-        let mut values = vec![0.0; self.codec().dims()];
-        self.codec().decode(self.codes.row(row), &mut values);
-        self.codes.scorer(&values)
+        self.codes.scorer_of(row)
     }
 
     fn gather(&self, rows: &[u32], set: &mut CodeSet) {
         let dims = self.codec().dims();
         set.values.resize(rows.len() * dims, 0.0);
         for (&row, values) in rows.iter().zip(set.values.chunks_exact_mut(dims)) {
-            self.codec().decode(self.codes.row(row), values);
+            self.codec().expand(self.codes.row(row), values);
         }
     }
 

@@ -46,7 +46,16 @@ impl Codes {
 
     /// Estimates over the encoded rows.
     pub fn scorer(&self, query: &[f32]) -> CodeScorer<'_> {
-        self.codec.scorer(query, Strided::new(&self.bytes, self.codec.code_bytes(), self.len() as usize))
+        self.codec.scorer(query, self.strided())
+    }
+
+    /// The same from one of the encoded rows.
+    pub fn scorer_of(&self, row: u32) -> CodeScorer<'_> {
+        self.codec.scorer_of_code(self.row(row), self.strided())
+    }
+
+    fn strided(&self) -> Strided<'_> {
+        Strided::new(&self.bytes, self.codec.code_bytes(), self.len() as usize)
     }
 }
 

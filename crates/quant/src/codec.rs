@@ -139,6 +139,37 @@ impl Codec {
         CodeScorer { codes, query }
     }
 
+    /// `dims` values of a code in which distances between two codes are those between their decoded rows, without the work
+    /// of undoing a rotation: for comparing many codes with one another.
+    ///
+    /// # Panics
+    /// As [`decode`](Self::decode).
+    pub fn expand(&self, code: &[u8], out: &mut [f32]) {
+        match self {
+            Self::Pq(pq) => {
+                assert_eq!((code.len(), out.len()), (pq.code_bytes(), pq.dims()), "code and row do not fit");
+                pq.expand(code, out);
+            }
+            _ => self.decode(code, out),
+        }
+    }
+
+    /// A scorer whose query is the row that `code` stands for.
+    ///
+    /// # Panics
+    /// If `code` is not of [`code_bytes`](Self::code_bytes) or the stride of `codes` is less.
+    pub fn scorer_of_code<'a>(&'a self, code: &[u8], codes: Strided<'a>) -> CodeScorer<'a> {
+        let mut values = vec![0.0; self.dims()];
+        self.expand(code, &mut values);
+        match self {
+            Self::Pq(pq) => {
+                assert!(codes.stride() >= pq.code_bytes(), "rows are shorter than a code");
+                CodeScorer { codes, query: Query::Pq(pq.query_turned(&values)) }
+            }
+            _ => self.scorer(&values, codes),
+        }
+    }
+
     /// Heap bytes held.
     pub fn memory(&self) -> usize {
         each!(self, codec => codec.memory())

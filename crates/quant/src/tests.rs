@@ -428,3 +428,34 @@ fn sizes_are_what_the_formats_say() {
     assert_eq!(train(pq(1, true), Metric::L2, 21, &rows).spec(), pq(1, false));
     assert!(Codec::needed(&pq(8, true), 784) >= 2 * 784 && Codec::needed(&CodecSpec::Sq8, 784) <= 4096);
 }
+
+#[test]
+fn expanded_codes_keep_every_distance_between_codes() {
+    let (n, dims) = (600, 12);
+    let rows = correlated(n, dims, 5);
+    for (metric, spec) in METRICS.into_iter().flat_map(|metric| specs().map(|spec| (metric, spec))) {
+        let codec = train(spec, metric, dims, &rows);
+        let (codes, width) = (encode(&codec, &rows), codec.code_bytes());
+        let code = |row: usize| &codes[row * width..][..width];
+        let expand = |row: usize| {
+            let mut values = vec![f32::NAN; dims];
+            codec.expand(code(row), &mut values);
+            values
+        };
+        let (one, one_expanded) = (decode(&codec, code(7)), expand(7));
+        let wide = |values: &[f32]| -> Vec<f64> { values.iter().map(|&x| f64::from(x)).collect() };
+        // A query is brought to unit length for cosine; a PQ code's values are taken as they are.
+        let unlike = metric == Metric::Cosine && matches!(spec, CodecSpec::Pq { .. });
+        let query = if unlike { wide(&one) } else { in_space(metric, &one) };
+        let mut scores = vec![0.0; n];
+        codec.scorer_of_code(code(7), Strided::new(&codes, width, n)).score_range(0, &mut scores);
+        for (row, &score) in scores.iter().enumerate() {
+            let other = decode(&codec, code(row));
+            let apart = |a: &[f32], b: &[f32]| distance(Metric::L2, &wide(a), b);
+            let (kept, plain) = (apart(&one_expanded, &expand(row)), apart(&one, &other));
+            assert!((kept - plain).abs() <= 1e-4 * (1.0 + plain), "{spec:?} {metric}: {kept}, not {plain}");
+            let (truth, allowed) = (distance(metric, &query, &other), tolerance(&codec, &query, &other));
+            assert!((f64::from(score) - truth).abs() <= allowed, "{spec:?} {metric}: {score}, not {truth} +- {allowed}");
+        }
+    }
+}

@@ -11,7 +11,6 @@ mod tests;
 use crate::rotation::Rotation;
 use crate::rows::{encode_blocks, mean, prepared, sample};
 use kernels::{Kernels, Metric, Strided, kernels};
-use std::borrow::Cow;
 use task::{Aborted, Task};
 use wire::{Reader, Writer};
 use words::{WORDS, Words};
@@ -116,10 +115,19 @@ impl Pq {
 
     pub(crate) fn query(&self, query: &[f32]) -> PqQuery {
         let prepared = prepared(self.metric, self.dims(), query);
-        let query = match &self.rotation {
-            None => Cow::Borrowed(prepared.as_slice()),
-            Some(rotation) => Cow::Owned(rotation.apply(&prepared)),
-        };
+        match &self.rotation {
+            None => self.query_turned(&prepared),
+            Some(rotation) => self.query_turned(&rotation.apply(&prepared)),
+        }
+    }
+
+    /// The values that a code stands for, before the rotation is undone: it changes no distance between two of them.
+    pub(crate) fn expand(&self, code: &[u8], out: &mut [f32]) {
+        self.words.decode(code, out);
+    }
+
+    /// A query that is prepared and rotated already.
+    pub(crate) fn query_turned(&self, query: &[f32]) -> PqQuery {
         let kernels = kernels();
         let mut table = vec![0.0; self.code_bytes() * WORDS];
         for (s, out) in table.chunks_exact_mut(WORDS).enumerate() {
