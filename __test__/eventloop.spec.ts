@@ -1,4 +1,5 @@
-// One test at a time: what they count is what else the loop did. Asynchronous calls leave the event loop free; pending calls keep the process alive, idle indexes do not.
+// Asynchronous calls leave the event loop free; pending calls keep the process alive, idle indexes do not.
+// One test at a time: they count what the loop does meanwhile.
 import test from 'ava'
 import { Index } from '../index.ts'
 import { clustered, ended, freshPath, range, runFixture } from './helpers.ts'

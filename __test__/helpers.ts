@@ -151,8 +151,9 @@ export function fixture(name: string): string {
 }
 
 /** Runs a fixture in a process of its own. It ends with the test at the latest. */
-export function runFixture(t: ExecutionContext, name: string, ...args: string[]): ChildProcess {
-  const child = spawn(process.execPath, [...REGISTER, fixture(name), ...args], { cwd: ROOT, stdio: ['pipe', 'pipe', 'pipe'] })
+export function runFixture(t: ExecutionContext, name: string, args: string[] = [], env: NodeJS.ProcessEnv = {}): ChildProcess {
+  const options = { cwd: ROOT, env: { ...process.env, ...env }, stdio: 'pipe' } as const
+  const child = spawn(process.execPath, [...REGISTER, fixture(name), ...args], options)
   t.teardown(() => child.kill('SIGKILL'))
   return child
 }

@@ -21,7 +21,7 @@ test('a second writer in the same process', async (t) => {
 test('a second writer in another process, and one after it was killed', async (t) => {
   const path = freshPath(t)
   mkdirSync(path, { recursive: true })
-  const child = runFixture(t, 'hold.ts', path)
+  const child = runFixture(t, 'hold.ts', [path])
   const done = ended(child)
   const lines = createInterface({ input: child.stdout as NodeJS.ReadableStream })
   t.is(await new Promise((resolve) => lines.once('line', resolve)), 'open')

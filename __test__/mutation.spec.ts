@@ -95,7 +95,7 @@ async function run(t: ExecutionContext, saved: string, expected: string, mutatio
 
 /** One child, until it is done or dead. Gives the mutation to go on with. */
 async function runChild(t: ExecutionContext, args: string[], counts: Counts, from: number): Promise<number> {
-  const child = runFixture(t, 'mutate.ts', ...args)
+  const child = runFixture(t, 'mutate.ts', args)
   let stderr = ''
   child.stderr?.on('data', (chunk) => (stderr = (stderr + chunk).slice(-2000)))
   let next = from

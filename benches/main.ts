@@ -1,7 +1,7 @@
-// npm run bench [-- --rows N] : how long things take, on GloVe word vectors. tinybench measures; the tables are its own.
+// npm run bench [-- --rows N] : how long things take, on GloVe word vectors, measured by tinybench.
 import { parseArgs } from 'node:util'
 import { Index } from 'bigrain'
-import { Bench } from 'tinybench'
+import { Bench, type BenchOptions } from 'tinybench'
 import { glove, holdOut, take } from '../scripts/lib/data.mjs'
 import { main, must } from '../scripts/lib/run.mjs'
 import { table, whole } from '../scripts/lib/table.mjs'
@@ -35,13 +35,22 @@ function inTurn(queries: readonly Float32Array[]): () => Float32Array {
   return () => queries[next++ % queries.length] as Float32Array
 }
 
+/** Milliseconds with as many places as say something. */
+const ms = (value: number): string => `${value.toPrecision(value < 1000 ? 3 : 4)} ms`
+
+const rate = (perSecond: number): string => (perSecond < 100 ? perSecond.toPrecision(3) : whole(perSecond))
+
 /** Runs one group of tasks and prints its table; a task that threw fails the benchmark. */
-async function group(name: string, tasks: Record<string, () => unknown>, options: object = {}): Promise<void> {
+async function group(name: string, tasks: Record<string, () => unknown>, options: BenchOptions = {}): Promise<void> {
   const bench = new Bench({ name, time: 1000, warmupTime: 200, throws: true, ...options })
   for (const [task, work] of Object.entries(tasks)) bench.add(task, work as () => void)
   await bench.run()
-  console.log(`\n${name}`)
-  console.table(bench.table())
+  const rows = bench.tasks.map(({ name: task, result }) => {
+    if (!('latency' in result)) throw new Error(`${task}: ${result.state}`)
+    const { p50, p99, mean, samplesCount } = result.latency
+    return [task, ms(p50), ms(p99), rate(1000 / mean), whole(samplesCount)]
+  })
+  console.log(`\n${table([[name, 'median', '99th percentile', 'a second', 'runs'], ...rows])}`)
 }
 
 async function built(options: ConstructorParameters<typeof Index>[0], data: Data): Promise<Index> {
@@ -52,7 +61,7 @@ async function built(options: ConstructorParameters<typeof Index>[0], data: Data
 }
 
 async function building(data: Data): Promise<void> {
-  const rows = 10_000
+  const rows = Math.min(10_000, data.ids.length)
   const part = { ...data, ids: data.ids.subarray(0, rows), vectors: data.vectors.subarray(0, rows * DIMENSIONS) }
   const build = (options: object) => async () => (await built({ ...HNSW, ...options }, part)).close()
   await group(`build, ${whole(rows)} rows`, {
@@ -79,7 +88,7 @@ async function searching(index: Index, flat: Index, data: Data): Promise<void> {
   const efforts = [16, 32, 64, 128, 256]
   const tasks = efforts.map((ef) => [`hnsw, ef ${ef}`, () => index.searchSync(next(), { k: K, ef })] as const)
   await group(`search, ${whole(data.ids.length)} rows, one query on one thread`, { 'exact scan': () => flat.searchSync(next(), { k: K }), ...Object.fromEntries(tasks) })
-  console.log(table([['', 'recall@10'], ...efforts.map((ef) => [`hnsw, ef ${ef}`, recall(index, flat, data, { ef }).toFixed(4)])]))
+  console.log(`\n${table([['what they find', 'recall@10'], ...efforts.map((ef) => [`hnsw, ef ${ef}`, recall(index, flat, data, { ef }).toFixed(4)])])}`)
 }
 
 async function waysToCall(index: Index, data: Data): Promise<void> {

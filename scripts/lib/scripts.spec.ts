@@ -1,4 +1,5 @@
 // The parts of the scripts that a mistake would hide in: counting, unpacking, parsing, splitting.
+import fs from 'node:fs'
 import test from 'ava'
 import { holdOut, parseEmbeddings, take } from './data.mjs'
 import { untar } from './packages.mjs'
@@ -75,4 +76,16 @@ test('percentiles by nearest rank; tables line up', (t) => {
   const numbers = Array.from({ length: 100 }, (_, i) => 100 - i)
   t.deepEqual([0.01, 0.5, 0.99, 1].map((part) => percentile(numbers, part)), [1, 50, 99, 100])
   t.is(table([['', 'a'], ['row', '10.0']]), '        a\n---  ----\nrow  10.0')
+})
+
+test('the lock file names every platform of every tool, and no registry', (t) => {
+  const text = fs.readFileSync(new URL('../../package-lock.json', import.meta.url), 'utf8')
+  const { packages } = JSON.parse(text) as { packages: Record<string, { optionalDependencies?: Record<string, string>; resolved?: string }> }
+  // npm leaves out a platform that it could not fetch, and `npm ci` then refuses the whole lock file
+  for (const [place, { optionalDependencies = {}, resolved }] of Object.entries(packages)) {
+    t.is(resolved, undefined, place)
+    for (const name of Object.keys(optionalDependencies)) {
+      t.true(`${place}/node_modules/${name}` in packages || `node_modules/${name}` in packages, `${name} of ${place}`)
+    }
+  }
 })
