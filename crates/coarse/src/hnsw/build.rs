@@ -237,13 +237,16 @@ impl Members {
     }
 }
 
-/// The other members of the block that are not farther than the `keep`-th candidate that is there already.
+/// The earlier members of the block that are not farther than the `keep`-th candidate that is there already.
+///
+/// Only the earlier ones, as if rows were linked one by one: the first rows of a graph then link far, for want of near
+/// ones, and those links are what holds clusters together. Later ones link to this row themselves, and are linked back.
 fn near_in_block(scorer: &mut impl Scorer, row: u32, members: &Members, candidates: &mut Vec<Candidate>, keep: usize) {
-    let mut distances = vec![0.0; members.rows.len()];
-    scorer.score(&members.rows, &mut distances);
+    let earlier = members.rows.partition_point(|&other| other < row);
+    let mut distances = vec![0.0; earlier];
+    scorer.score(&members.rows[..earlier], &mut distances);
     // What the graph gave ascends.
     let bound = candidates.get(keep - 1).map_or(f32::INFINITY, |last| last.distance);
-    let others = members.rows.iter().zip(members.first..).zip(distances);
-    let near = others.filter(|&((&other, _), distance)| other != row && distance <= bound);
-    candidates.extend(near.map(|((_, local), distance)| Candidate { distance, row: local }));
+    let near = (members.first..).zip(distances).filter(|&(_, distance)| distance <= bound);
+    candidates.extend(near.map(|(local, distance)| Candidate { distance, row: local }));
 }

@@ -5,8 +5,8 @@
 //! and walks the bottom layer with a sorted pool of `ef` places.
 //!
 //! Linking goes by blocks of consecutive rows. All rows of a block look for neighbours in the graph as it
-//! was before the block, and among one another exhaustively; then links are written, and the rows they
-//! point to take the reverse links, each pruned on its own. Nothing depends on the number of threads or on
+//! was before the block, and exhaustively among the rows of the block that came before them; then links are
+//! written, and the rows they point to take the reverse links, each pruned on its own. Nothing depends on the number of threads or on
 //! their timing, and no lock is taken (the batch idea is ParlayANN's, Manohar et al. 2024; looking inside
 //! the block is what keeps the graph as good as one linked row by row).
 //!

@@ -149,3 +149,23 @@ fn identical_rows_do_no_harm() {
     let recall = recall(&graph, &plain, 100, |row| !(300..1_000).contains(&row));
     assert!(recall >= 0.97, "the others are still found: recall {recall}");
 }
+
+#[test]
+fn clusters_far_apart_stay_reachable_even_with_few_links() {
+    let mut plain = Plain::clustered(4_000, 16, 12);
+    for (at, value) in plain.values.iter_mut().enumerate() {
+        // Twenty clusters, moved apart.
+        *value += (mix((at / 16 % 20 * 16 + at % 16) as u64) % 64) as f32;
+    }
+    let options = HnswOptions { m: 4, ef_construction: 20, seed: 1 };
+    let linked = |block: u32| {
+        let mut builder = Builder::new(options);
+        while builder.graph().len() < 4_000 {
+            let end = (builder.graph().len() + block).min(4_000);
+            builder.link_block(&plain, end, &Task::new()).unwrap();
+        }
+        recall(&builder.graph(), &plain, 400, |_| true)
+    };
+    let (one_by_one, in_blocks) = (linked(1), linked(1_000));
+    assert!(in_blocks >= one_by_one - 0.03, "recall {in_blocks} linked in blocks, {one_by_one} one by one");
+}
