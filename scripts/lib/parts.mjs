@@ -11,9 +11,9 @@ export const countCargo = (output) => ({
   failed: sum(plain(output), /^test result: .*? (\d+) failed/gm),
 })
 
-/** How ava counts, at its end. A file that fails to load or a stray exception counts as a failure. */
+/** How ava counts: a mark a test that passed (its end does not say how many where one failed), and at the end what failed. A file that fails to load or a stray exception counts too. */
 export const countAva = (output) => ({
-  passed: sum(plain(output), /^\s*(\d+) tests? passed$/gm),
+  passed: [...plain(output).matchAll(/^\s*✔ /gmu)].length,
   failed: sum(plain(output), /^\s*(\d+) (?:tests?|hooks?) failed$/gm) + sum(plain(output), /^\s*(\d+) (?:uncaught exceptions?|unhandled rejections?|test timeouts?)$/gm),
 })
 

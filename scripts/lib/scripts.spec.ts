@@ -16,10 +16,10 @@ test result: ok. 1 passed; 0 failed; 0 ignored; 0 measured; 0 filtered out; fini
   t.deepEqual(countCargo(output), { passed: 16, failed: 2 })
 })
 
-test('ava: failures, failed hooks and stray exceptions count', (t) => {
-  t.deepEqual(countAva('  ─\n\n  5 tests passed\n'), { passed: 5, failed: 0 })
-  t.deepEqual(countAva('  1 test passed\n  2 tests failed\n  1 uncaught exception\n'), { passed: 1, failed: 3 })
-  t.deepEqual(countAva('\u001b[32m  7 tests passed\u001b[39m\n'), { passed: 7, failed: 0 })
+test('ava: passes are counted where some failed, too; failed hooks and stray exceptions count', (t) => {
+  t.deepEqual(countAva('\n  ✔ a (12ms)\n  - [skip] b\n  ✔ c › d\n  ─\n\n  2 tests passed\n  1 test skipped\n'), { passed: 2, failed: 0 })
+  t.deepEqual(countAva('  ✔ a\n  ✘ [fail]: b ✔ c\n  ✘ [fail]: d\n  ─\n\n  2 tests failed\n  1 uncaught exception\n'), { passed: 1, failed: 3 })
+  t.deepEqual(countAva('  \u001b[32m✔\u001b[39m a\n\n  \u001b[32m1 test passed\u001b[39m\n'), { passed: 1, failed: 0 })
 })
 
 test('a part that dies without naming a failure has failed, and so has one without tests', (t) => {

@@ -89,7 +89,10 @@ impl PartialOptions {
         fn same<T: PartialEq + std::fmt::Debug>(name: &str, given: Option<T>, stored: T) -> Result<()> {
             match given {
                 Some(given) if given != stored => {
-                    Err(Error::argument(format!("{name}: {given:?} was given, but the index was made with {stored:?}")))
+                    // As users write them: 'cosine', 'l2', 'pq { bytes: 8, rotate: true }'.
+                    let shown = |value: &T| format!("{value:?}").to_lowercase();
+                    let (given, stored) = (shown(&given), shown(&stored));
+                    Err(Error::argument(format!("{name}: {given} was given, but the index was made with {stored}")))
                 }
                 _ => Ok(()),
             }

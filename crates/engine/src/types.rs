@@ -118,7 +118,8 @@ impl Default for SearchParams {
 /// How to train the codes.
 #[derive(Debug, Clone, Copy, Default)]
 pub struct TrainParams {
-    /// Rows to learn from, at most; drawn at random by the index's seed. Default: what the codec makes use of.
+    /// Rows to learn from, at most, but not fewer than the codec needs; drawn at random by the index's seed. Default:
+    /// what the codec makes use of.
     pub sample: Option<usize>,
 }
 
