@@ -75,9 +75,9 @@ impl Ids {
         self.slots.len()
     }
 
-    /// Bytes of the rows there are.
+    /// Bytes held.
     pub fn bytes(&self) -> usize {
-        self.slots.len() * 8 + self.texts.len()
+        self.slots.bytes() + self.texts.bytes()
     }
 
     fn slot(&self, row: u32) -> IdRef<'_> {

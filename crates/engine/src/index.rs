@@ -335,8 +335,8 @@ fn search_one(shared: &Shared, state: &State, query: &Query<'_>, params: &Search
 fn stats(shared: &Shared) -> Stats {
     let state = shared.state();
     let graph = state.graph.memory() as u64;
-    let codes = state.codes.as_ref().map_or(0, |codes| codes.bytes.len() + codes.codec.memory()) as u64;
-    let vectors = (state.dense.records.len() + state.dense.file.memory()) as u64;
+    let codes = state.codes.as_ref().map_or(0, |codes| codes.bytes.bytes() + codes.codec.memory()) as u64;
+    let vectors = (state.dense.records.bytes() + state.dense.file.memory()) as u64;
     let ids = (state.ids.bytes() + shared.map_read().bytes() + state.dead.bytes()) as u64;
     let metadata = state.metadata.bytes() as u64;
     let memory = MemoryStats { codes, graph, vectors, ids, metadata, total: codes + graph + vectors + ids + metadata };

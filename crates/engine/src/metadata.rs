@@ -47,9 +47,9 @@ impl Metadata {
         &self.texts[start as usize..self.ends[row] as usize]
     }
 
-    /// Bytes of the rows there are.
+    /// Bytes held.
     pub fn bytes(&self) -> usize {
-        self.ends.len() * 8 + self.texts.len()
+        self.ends.bytes() + self.texts.bytes()
     }
 
     /// The text of a row.

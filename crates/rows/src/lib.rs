@@ -112,6 +112,13 @@ pub struct View<T: Pod> {
     len: usize,
 }
 
+impl<T: Pod> View<T> {
+    /// Bytes that its column held when it was taken, spare room included.
+    pub fn bytes(&self) -> usize {
+        self.allocation.capacity() * size_of::<T>()
+    }
+}
+
 impl<T: Pod> Clone for View<T> {
     fn clone(&self) -> Self {
         Self { allocation: Arc::clone(&self.allocation), len: self.len }

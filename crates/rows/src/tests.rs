@@ -17,6 +17,8 @@ fn a_view_keeps_what_it_saw_while_the_column_grows() {
         }
     }
     assert_eq!(column.as_slice().len(), 10_000);
+    assert_eq!(column.view().bytes(), column.bytes());
+    assert!(column.bytes() >= 40_000);
 }
 
 #[test]
