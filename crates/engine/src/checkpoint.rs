@@ -9,7 +9,7 @@ use std::sync::atomic::AtomicU64;
 use coarse::hnsw::Graph;
 use quant::Codec;
 use rows::Appender;
-use store::{DenseFile, Directory, FileRef};
+use store::{DenseFile, Directory, FileRef, Manifest};
 use task::Task;
 use wire::{Reader, Writer as Bytes};
 
@@ -251,9 +251,28 @@ pub fn load(directory: Directory, body: Body, options: Options, read_only: bool,
         dense,
     };
     let in_file = state.dense.in_file;
-    let writer =
-        Writer { ids, metadata, records, in_file, longest: body.longest, saved_rows: rows, extents, ..Writer::default() };
+    let saved = saved_files(&manifest, &state, &derived);
+    let writer = Writer { ids, metadata, records, in_file, longest: body.longest, saved_rows: rows, extents, saved, epoch: 0 };
     Ok(Parts { derived, writer, directory: Some(directory), map, state, train_rows: body.train_rows })
+}
+
+/// What the files of `manifest` hold, as `save` marks it, but for those that could not be read: an index that is
+/// closed as it was opened writes nothing.
+fn saved_files(manifest: &Manifest, state: &State, derived: &Derived) -> SavedFiles {
+    let rows = u64::from(state.rows());
+    let mut marks = vec![("ids", [0, rows, 0]), ("metadata", [0, rows, 0]), ("dead", [0, rows, u64::from(state.dead.len())])];
+    if let Some(codes) = &derived.codes {
+        marks.push(("codec", [0, derived.version, u64::from(codes.trained_rows)]));
+        marks.push(("codes", [0, derived.version, codes.bytes.len() as u64]));
+    }
+    marks.push(("graph", [0, derived.version, u64::from(state.graph.len())]));
+    // An empty column or graph stands for a file that was not there or not readable.
+    marks.retain(|(kind, mark)| !matches!(*kind, "codes" | "graph") || mark[2] > 0);
+    let files = marks.into_iter().filter_map(|(kind, mark)| {
+        let file = manifest.files_of(kind).next()?.clone();
+        Some(Saved { mark, file })
+    });
+    SavedFiles { files: files.collect(), published: true }
 }
 
 fn decode<T>(

@@ -116,3 +116,21 @@ fn truth_that_is_damaged_is_never_guessed() {
         assert_eq!(error.code, Code::Corrupt, "{kind}: {error}");
     }
 }
+
+#[test]
+fn an_index_that_is_only_opened_and_closed_writes_nothing() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("index");
+    build(&path, Placement::Disk);
+    let names = || -> Vec<String> {
+        let mut names: Vec<String> =
+            fs::read_dir(&path).unwrap().map(|entry| entry.unwrap().file_name().to_str().unwrap().to_string()).collect();
+        names.sort();
+        names
+    };
+    let before = names();
+    let index = Index::open(&path, PartialOptions::default(), false, &Task::new()).unwrap();
+    index.flush().unwrap();
+    index.close().unwrap();
+    assert_eq!(names(), before);
+}
