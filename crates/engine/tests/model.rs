@@ -1,39 +1,19 @@
 //! Random operations against a map and naive distances in f64.
 
+mod common;
+
 use std::collections::HashMap;
 use std::path::Path;
 
+use common::Random;
 use engine::{
     Batch, Coarse, Code, Codes, Id, Include, Index, Metric, Options, PartialOptions, Placement, Precision, Query, SearchParams,
 };
 use task::Task;
 
-struct Random(u64);
-
-impl Random {
-    fn next(&mut self) -> u64 {
-        self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
-        let z = (self.0 ^ (self.0 >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
-        let z = (z ^ (z >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
-        z ^ (z >> 31)
-    }
-
-    fn below(&mut self, most: u64) -> u64 {
-        self.next() % most
-    }
-
-    fn value(&mut self) -> f32 {
-        (self.next() >> 40) as f32 / (1 << 24) as f32 - 0.5
-    }
-
-    fn vector(&mut self, dims: usize) -> Vec<f32> {
-        (0..dims).map(|_| self.value()).collect()
-    }
-
-    fn id(&mut self) -> Id {
-        let number = self.below(400);
-        if self.below(3) == 0 { Id::Text(format!("item-{number}").into()) } else { Id::Number(number) }
-    }
+fn some_id(random: &mut Random) -> Id {
+    let number = random.below(400);
+    if random.below(3) == 0 { Id::Text(format!("item-{number}").into()) } else { Id::Number(number) }
 }
 
 fn distance(metric: Metric, a: &[f32], b: &[f32]) -> f64 {
@@ -50,7 +30,7 @@ type Model = HashMap<Id, (Vec<f32>, Option<Box<str>>)>;
 fn check(index: &Index, model: &Model, random: &mut Random, dims: usize, metric: Metric, exact: bool) {
     assert_eq!(index.len(), model.len());
     let all = Include { metadata: true, vector: true };
-    let ids: Vec<Id> = (0..40).map(|_| random.id()).collect();
+    let ids: Vec<Id> = (0..40).map(|_| some_id(random)).collect();
     let mut stored: HashMap<Id, Vec<f32>> = HashMap::new();
     for (id, item) in ids.iter().zip(index.get(&ids, all).unwrap()) {
         assert_eq!(index.has(id).unwrap(), model.contains_key(id));
@@ -95,7 +75,7 @@ fn check(index: &Index, model: &Model, random: &mut Random, dims: usize, metric:
 }
 
 fn batch(random: &mut Random, dims: usize, count: usize) -> Batch {
-    let ids = (0..count).map(|_| random.id()).collect();
+    let ids = (0..count).map(|_| some_id(random)).collect();
     let metadata = match random.below(3) {
         0 => None,
         _ => Some((0..count).map(|at| (at % 2 == 0).then(|| format!("{{\"n\":{}}}", random.below(9)).into())).collect()),
@@ -133,7 +113,7 @@ fn run(options: Options, path: Option<&Path>, seed: u64, steps: usize, exact: bo
                 index.add(batch, &Task::new()).unwrap();
             }
             5 | 6 => {
-                let ids: Vec<Id> = (0..1 + random.below(20)).map(|_| random.id()).collect();
+                let ids: Vec<Id> = (0..1 + random.below(20)).map(|_| some_id(&mut random)).collect();
                 let there = ids.iter().filter(|id| model.remove(id).is_some()).count();
                 assert_eq!(index.delete(&ids).unwrap(), there);
             }
