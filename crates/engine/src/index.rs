@@ -8,7 +8,7 @@ use std::thread::JoinHandle;
 
 use coarse::hnsw::Graph;
 use rayon::prelude::*;
-use store::{Directory, Mode, OsVfs};
+use store::{Directory, Mode, OsVfs, Vfs};
 use task::Task;
 
 use crate::checkpoint;
@@ -50,13 +50,17 @@ impl Index {
     /// Options that are given must be those the index was made with, but for `threads` and `durability`. With
     /// `read_only` the last checkpoint is served, beside a writer or not.
     pub fn open(path: &Path, given: PartialOptions, read_only: bool, task: &Task) -> Result<Self> {
+        Self::open_on(Arc::new(OsVfs), path, given, read_only, task)
+    }
+
+    /// As [`Index::open`], on another disk than the system's: tests put one underneath that fails and forgets.
+    pub fn open_on(vfs: Arc<dyn Vfs>, path: &Path, given: PartialOptions, read_only: bool, task: &Task) -> Result<Self> {
         let create = given.dimensions.is_some() && !read_only;
         if create {
             // Before anything is made on disk.
             given.complete(true)?;
         }
         let mode = if read_only { Mode::Read } else { Mode::Write };
-        let vfs = Arc::new(OsVfs);
         let directory = match Directory::open(vfs.clone(), path, mode) {
             Err(store::Error::NotFound { .. }) if create => Directory::open(vfs, path, Mode::Create),
             opened => opened,
