@@ -4,14 +4,16 @@ use std::collections::BTreeSet;
 use std::io::{self, ErrorKind};
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 
 use task::Task;
 
 use crate::blob::{self, BlobWriter, Expected};
 use crate::extent::{Extent, ExtentWriter};
+use crate::log::{LOG, Log, LogStart, Logs};
 use crate::manifest::{FileRef, Manifest};
 use crate::names::{self, LOCK, NUMBERS, Name};
+use crate::replay::{self, Replayed};
 use crate::vfs::{File, Kind, LockGuard, Vfs};
 use crate::{Error, Result};
 
@@ -36,11 +38,29 @@ pub enum Mode {
 #[derive(Debug)]
 pub struct Directory {
     shared: Arc<Shared>,
-    current: Manifest,
-    /// The one before: kept, with its files, until the next publication.
-    previous: Option<Manifest>,
-    failed: bool,
+    kept: Mutex<Kept>,
     lock: Option<Box<dyn LockGuard>>,
+}
+
+/// The manifests whose files stay.
+#[derive(Debug)]
+struct Kept {
+    current: Arc<Manifest>,
+    /// The one before: kept, with its files, until the next publication.
+    previous: Option<Arc<Manifest>>,
+    /// Those that somebody reads files of.
+    pinned: Vec<Weak<Manifest>>,
+    /// The number of the newest manifest that is there, whether it could be read or not.
+    newest: u64,
+    /// Whether a publication failed.
+    failed: bool,
+}
+
+impl Kept {
+    fn manifests(&self) -> Vec<Arc<Manifest>> {
+        let pinned = self.pinned.iter().filter_map(Weak::upgrade);
+        [self.current.clone()].into_iter().chain(self.previous.clone()).chain(pinned).collect()
+    }
 }
 
 /// What writers of files need of the directory.
@@ -51,11 +71,18 @@ pub(crate) struct Shared {
     /// Files made since the directory was opened that no manifest has named yet.
     pending: Mutex<BTreeSet<String>>,
     next_file: AtomicU64,
+    pub(crate) logs: Logs,
+    /// Bytes written since the directory was opened.
+    written: AtomicU64,
 }
 
 impl Shared {
     pub(crate) fn pending(&self) -> MutexGuard<'_, BTreeSet<String>> {
         self.pending.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    pub(crate) fn note_written(&self, bytes: usize) {
+        self.written.fetch_add(bytes as u64, Ordering::Relaxed);
     }
 }
 
@@ -68,8 +95,8 @@ impl Directory {
     ///
     /// # Errors
     /// [`Error::NotFound`] (`Write`, `Read`), [`Error::IsFile`], [`Error::NotAnIndex`] where other people's
-    /// files are, [`Error::Locked`], [`Error::Corrupt`] when the newest manifest does not verify or there is
-    /// none beside an index's files, [`Error::Io`].
+    /// files are, [`Error::Locked`], [`Error::Corrupt`] when no manifest verifies or there is none beside an
+    /// index's files, [`Error::Io`].
     pub fn open(vfs: Arc<dyn Vfs>, path: &Path, mode: Mode) -> Result<Self> {
         match vfs.kind(path).map_err(Error::io("open", path))? {
             Some(Kind::Directory) => {}
@@ -79,8 +106,8 @@ impl Directory {
             None => return Err(Error::NotFound { path: path.into() }),
         }
         if mode == Mode::Read {
-            let (current, listing) = load_beside_writer(&*vfs, path)?;
-            return Ok(Self::new(vfs, path, current, None, &listing, None));
+            let (found, listing) = load_beside_writer(&*vfs, path)?;
+            return Ok(Self::new(vfs, path, found, &listing, None));
         }
         // Looked at before the lock is taken, too, so that no LOCK is left where it does not belong.
         Listing::read(&*vfs, path)?.check(path, mode)?;
@@ -88,27 +115,36 @@ impl Directory {
         let lock = Some(lock.ok_or_else(|| Error::Locked { path: path.into() })?);
         let listing = Listing::read(&*vfs, path)?;
         listing.check(path, mode)?;
-        let Some((&newest, older)) = listing.manifests.split_last() else {
+        if listing.manifests.is_empty() {
             return Self::create(vfs, path, &listing, lock);
-        };
-        let current = load(&*vfs, path, newest)?;
-        if current.number == 0 && mode == Mode::Write {
+        }
+        let found = Found::load(&*vfs, path, &listing)?;
+        if found.current.number == 0 && mode == Mode::Write {
             return Err(Error::NotFound { path: path.into() });
         }
         // What is seen now must not be unseen after a power loss, though its writer may have died before its sync.
         vfs.sync_dir(path).map_err(Error::io("sync", path))?;
-        let previous = older.last().map(|&number| load(&*vfs, path, number));
-        let known = !matches!(previous, Some(Err(_)));
-        let directory = Self::new(vfs, path, current, previous.and_then(Result::ok), &listing, lock);
-        if known {
-            directory.clean();
+        let whole = found.whole;
+        let directory = Self::new(vfs, path, found, &listing, lock);
+        if whole {
+            directory.clean(&directory.kept());
         }
+        directory.measure_logs(&listing);
         Ok(directory)
     }
 
     /// The newest published state; `None` until the first publication of a new index.
-    pub fn manifest(&self) -> Option<&Manifest> {
-        (self.current.number > 0).then_some(&self.current)
+    pub fn manifest(&self) -> Option<Arc<Manifest>> {
+        Some(self.kept().current.clone()).filter(|current| current.number > 0)
+    }
+
+    /// The newest published state, whose files stay for as long as it is held.
+    pub fn pin(&self) -> Option<Arc<Manifest>> {
+        let mut kept = self.kept();
+        let current = kept.current.clone();
+        kept.pinned.retain(|pinned| pinned.strong_count() > 0);
+        kept.pinned.push(Arc::downgrade(&current));
+        Some(current).filter(|current| current.number > 0)
     }
 
     /// Where the index is, as it was given to [`open`](Self::open).
@@ -121,13 +157,13 @@ impl Directory {
         self.lock.is_some()
     }
 
-    /// Writes a file of `kind` (1 to 16 lower-case letters or digits, a letter first) with what `fill` writes,
+    /// Writes a file of `kind` (1 to 16 lower-case letters or digits, a letter first; not `manifest` or `log`) with what `fill` writes,
     /// and syncs it. It is part of the index once a publication names it; when `fill` fails it is removed.
     ///
     /// # Errors
     /// [`Error::Io`], [`Error::ReadOnly`], and what `fill` returns.
     pub fn write_file(&self, kind: &str, fill: impl FnOnce(&mut BlobWriter) -> Result<()>) -> Result<FileRef> {
-        let number = self.claim(kind)?;
+        let number = self.claim_data(kind)?;
         let mut file = BlobWriter::create(&self.shared, names::data(kind, number), kind, number)?;
         fill(&mut file)?;
         file.finish()
@@ -139,7 +175,7 @@ impl Directory {
     /// # Errors
     /// [`Error::Io`], [`Error::ReadOnly`].
     pub fn write_extent(&self, kind: &str, stride: usize, first_row: u32) -> Result<ExtentWriter> {
-        let number = self.claim(kind)?;
+        let number = self.claim_data(kind)?;
         ExtentWriter::create(&self.shared, names::data(kind, number), kind, number, stride, first_row)
     }
 
@@ -172,36 +208,39 @@ impl Directory {
 
     /// Makes `body` and `files` the state of the index: after this returns it survives power loss, and if it
     /// fails or the power fails, the index is in this state or in the one before, wholly. The state before and
-    /// its files are kept; older ones, and leftovers, are removed.
+    /// its files are kept, and the log from where the older of the two needs it; what is older, and leftovers, are
+    /// removed. `log` says where that begins which was written after this state.
     ///
     /// After an error no further publication succeeds: what the disk did is known only when the index is
     /// opened again. (A failed sync must not be repeated: Rebello et al., ATC 2020.)
     ///
     /// # Errors
     /// [`Error::Io`], [`Error::ReadOnly`].
-    pub fn publish(&mut self, body: &[u8], files: &[FileRef]) -> Result<()> {
+    pub fn publish(&self, body: &[u8], files: &[FileRef], log: Option<LogStart>) -> Result<()> {
         self.check_writable()?;
-        if self.failed || self.current.number + 1 >= NUMBERS {
+        let mut kept = self.kept();
+        if kept.failed || kept.newest + 1 >= NUMBERS {
             return Err(Error::invalid("publish", &self.shared.path, "an earlier publication failed"));
         }
         for file in files.iter().map(FileRef::name) {
-            if !self.current.names(&file) && !self.shared.pending().contains(&file) {
+            if !kept.current.names(&file) && !self.shared.pending().contains(&file) {
                 return Err(Error::invalid("publish", &self.shared.path.join(file), "neither new nor in the state before"));
             }
         }
         let next_file = self.shared.next_file.load(Ordering::Relaxed);
-        let manifest = Manifest { number: self.current.number + 1, next_file, files: files.to_vec(), body: body.to_vec() };
-        self.failed = true;
+        let manifest = Manifest { number: kept.newest + 1, next_file, log, files: files.to_vec(), body: body.to_vec() };
+        kept.failed = true;
         write_manifest(&self.shared, &manifest)?;
-        self.failed = false;
+        kept.failed = false;
+        kept.newest = manifest.number;
         {
             let mut pending = self.shared.pending();
             for file in files {
                 pending.remove(&file.name());
             }
         }
-        self.previous = Some(std::mem::replace(&mut self.current, manifest));
-        self.clean();
+        kept.previous = Some(std::mem::replace(&mut kept.current, Arc::new(manifest)));
+        self.clean(&kept);
         Ok(())
     }
 
@@ -210,41 +249,109 @@ impl Directory {
     ///
     /// # Errors
     /// As [`open`](Self::open).
-    pub fn refresh(&mut self) -> Result<bool> {
+    pub fn refresh(&self) -> Result<bool> {
         if self.is_writable() {
             return Ok(false);
         }
-        let (newest, _) = load_beside_writer(&*self.shared.vfs, &self.shared.path)?;
-        let newer = newest.number > self.current.number;
+        let (found, _) = load_beside_writer(&*self.shared.vfs, &self.shared.path)?;
+        let mut kept = self.kept();
+        let newer = found.current.number > kept.current.number;
         if newer {
-            self.current = newest;
+            (kept.current, kept.newest) = (Arc::new(found.current), found.newest);
         }
         Ok(newer)
     }
 
-    fn new(
-        vfs: Arc<dyn Vfs>,
-        path: &Path,
-        current: Manifest,
-        previous: Option<Manifest>,
-        listing: &Listing,
-        lock: Option<Box<dyn LockGuard>>,
-    ) -> Self {
+    /// Whether the newest manifest could not be read, so that the one before it was taken.
+    pub fn fell_back(&self) -> bool {
+        let kept = self.kept();
+        kept.newest != kept.current.number
+    }
+
+    /// Begins a log file: the first record will have the sequence number `seq`.
+    ///
+    /// # Errors
+    /// [`Error::Io`], [`Error::ReadOnly`].
+    pub fn start_log(&self, seq: u64) -> Result<Log> {
+        let number = self.claim()?;
+        Log::create(&self.shared, LogStart { number, seq })
+    }
+
+    /// Gives `apply` every record that was written after the state of [`manifest`](Self::manifest), in order. A writer's
+    /// directory makes them durable before this returns: what is seen now must not be unseen after a power loss.
+    ///
+    /// A record at the end that is not whole was never acknowledged, and is left out.
+    ///
+    /// # Errors
+    /// [`Error::Corrupt`] where a log is missing, does not follow the one before, or is damaged before its end; what
+    /// `apply` returns; [`Error::Io`], [`Error::OutOfMemory`], [`Error::Aborted`].
+    pub fn replay(&self, task: &Task, mut apply: impl FnMut(u64, &[u8]) -> Result<()>) -> Result<Replayed> {
+        let Some(start) = self.kept().current.log else { return Ok(Replayed::default()) };
+        let (vfs, path) = (&*self.shared.vfs, &self.shared.path);
+        let (replayed, files) = replay::replay(vfs, path, &Listing::read(vfs, path)?.logs, start, task, &mut apply)?;
+        if self.is_writable() {
+            for file in files {
+                vfs.sync_file(&file).map_err(Error::io("sync", &file))?;
+            }
+        }
+        Ok(replayed)
+    }
+
+    /// Bytes of the log files that are kept.
+    pub fn log_bytes(&self) -> u64 {
+        self.shared.logs.bytes()
+    }
+
+    /// Bytes written to files of this directory since it was opened.
+    pub fn written(&self) -> u64 {
+        self.shared.written.load(Ordering::Relaxed)
+    }
+
+    /// Notes how long the logs are that an earlier writer left.
+    fn measure_logs(&self, listing: &Listing) {
+        for &number in &listing.logs {
+            let file = self.shared.vfs.open(&self.shared.path.join(names::data(LOG, number)));
+            if let Ok(len) = file.and_then(|file| file.len()) {
+                self.shared.logs.add(number, len);
+            }
+        }
+    }
+
+    fn new(vfs: Arc<dyn Vfs>, path: &Path, found: Found, listing: &Listing, lock: Option<Box<dyn LockGuard>>) -> Self {
         let unused = listing.data.last().map_or(0, |number| number.saturating_add(1));
-        let next_file = AtomicU64::new(unused.max(current.next_file));
-        let shared = Arc::new(Shared { vfs, path: path.into(), pending: Mutex::default(), next_file });
-        Self { shared, current, previous, failed: false, lock }
+        let next_file = AtomicU64::new(unused.max(found.current.next_file));
+        let shared = Shared {
+            vfs,
+            path: path.into(),
+            pending: Mutex::default(),
+            next_file,
+            logs: Logs::default(),
+            written: AtomicU64::new(0),
+        };
+        let kept = Kept {
+            current: Arc::new(found.current),
+            previous: found.previous.map(Arc::new),
+            pinned: Vec::new(),
+            newest: found.newest,
+            failed: false,
+        };
+        Self { shared: Arc::new(shared), kept: Mutex::new(kept), lock }
+    }
+
+    fn kept(&self) -> MutexGuard<'_, Kept> {
+        self.kept.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// A first manifest, before any other file: files without a manifest are therefore always damage.
     fn create(vfs: Arc<dyn Vfs>, path: &Path, listing: &Listing, lock: Option<Box<dyn LockGuard>>) -> Result<Self> {
-        let first = Manifest { number: 0, next_file: 0, files: Vec::new(), body: Vec::new() };
+        let first = Manifest { number: 0, next_file: 0, log: None, files: Vec::new(), body: Vec::new() };
+        let first = Found { current: first, previous: None, newest: 0, whole: true };
         // The directory may have been made by a creation that was cut short before it synced the name.
         let parent = parent(path);
         vfs.sync_dir(parent).map_err(Error::io("sync", parent))?;
-        let directory = Self::new(vfs, path, first, None, listing, lock);
-        directory.clean();
-        write_manifest(&directory.shared, &directory.current)?;
+        let directory = Self::new(vfs, path, first, listing, lock);
+        directory.clean(&directory.kept());
+        write_manifest(&directory.shared, &directory.kept().current)?;
         Ok(directory)
     }
 
@@ -252,11 +359,15 @@ impl Directory {
         if self.is_writable() { Ok(()) } else { Err(Error::ReadOnly { path: self.shared.path.clone() }) }
     }
 
-    fn claim(&self, kind: &str) -> Result<u64> {
-        self.check_writable()?;
-        if !names::is_kind(kind) || kind == MANIFEST {
+    fn claim_data(&self, kind: &str) -> Result<u64> {
+        if !names::is_kind(kind) || kind == MANIFEST || kind == LOG {
             return Err(Error::invalid("create", &self.shared.path.join(kind), "a kind is 1 to 16 lower-case letters or digits"));
         }
+        self.claim()
+    }
+
+    fn claim(&self) -> Result<u64> {
+        self.check_writable()?;
         let number = self.shared.next_file.fetch_add(1, Ordering::Relaxed);
         if number >= NUMBERS {
             return Err(Error::invalid("create", &self.shared.path, "file numbers are used up"));
@@ -274,20 +385,25 @@ impl Directory {
     }
 
     /// Removes what is ours and in no kept manifest. What cannot be removed now is tried again next time.
-    fn clean(&self) {
+    fn clean(&self, kept: &Kept) {
         let Ok(names) = self.shared.vfs.list(&self.shared.path) else { return };
-        let kept = [Some(&self.current), self.previous.as_ref()];
-        let kept = || kept.into_iter().flatten();
+        let kept = kept.manifests();
+        let kept = || kept.iter();
+        let first_log = kept().filter_map(|manifest| manifest.log).map(|log| log.number).min().unwrap_or(0);
         for name in names {
             let text = name.to_string_lossy();
             let goes = match Name::of(&name) {
                 Name::Lock | Name::Other(_) => false,
                 Name::Temporary => true,
                 Name::Manifest(number) => !kept().any(|manifest| manifest.number == number),
-                Name::Data(_) => !kept().any(|manifest| manifest.names(&text)) && !self.shared.pending().contains(&*text),
+                Name::Data(LOG, number) => number < first_log,
+                Name::Data(..) => !kept().any(|manifest| manifest.names(&text)) && !self.shared.pending().contains(&*text),
             };
             if goes {
                 let _ = self.shared.vfs.remove(&self.shared.path.join(&name));
+                if let Name::Data(LOG, number) = Name::of(&name) {
+                    self.shared.logs.remove(number);
+                }
             }
         }
     }
@@ -299,22 +415,30 @@ struct Listing {
     manifests: Vec<u64>,
     /// Numbers of the data files, ascending.
     data: Vec<u64>,
+    /// Those of the log files among them, ascending.
+    logs: Vec<u64>,
     foreign: Option<String>,
 }
 
 impl Listing {
     fn read(vfs: &dyn Vfs, path: &Path) -> Result<Self> {
-        let mut listing = Self { manifests: Vec::new(), data: Vec::new(), foreign: None };
+        let mut listing = Self { manifests: Vec::new(), data: Vec::new(), logs: Vec::new(), foreign: None };
         for name in vfs.list(path).map_err(Error::io("list", path))? {
             match Name::of(&name) {
                 Name::Manifest(number) => listing.manifests.push(number),
-                Name::Data(number) => listing.data.push(number),
+                Name::Data(kind, number) => {
+                    listing.data.push(number);
+                    if kind == LOG {
+                        listing.logs.push(number);
+                    }
+                }
                 Name::Other(text) => listing.foreign = Some(text.into_owned()),
                 Name::Lock | Name::Temporary => {}
             }
         }
         listing.manifests.sort_unstable();
         listing.data.sort_unstable();
+        listing.logs.sort_unstable();
         Ok(listing)
     }
 
@@ -334,6 +458,36 @@ impl Listing {
     }
 }
 
+/// What the manifests of a directory say.
+struct Found {
+    current: Manifest,
+    previous: Option<Manifest>,
+    newest: u64,
+    /// Whether what is in neither of the two is known to be of no use.
+    whole: bool,
+}
+
+impl Found {
+    /// The newest manifest that verifies. The one before any data does not count beside one that is damaged.
+    fn load(vfs: &dyn Vfs, directory: &Path, listing: &Listing) -> Result<Self> {
+        let mut manifests = listing.manifests.iter().rev();
+        let newest = manifests.next().copied().unwrap_or(0);
+        match load(vfs, directory, newest) {
+            Ok(current) => {
+                let previous = manifests.next().map(|&number| load(vfs, directory, number));
+                let whole = !matches!(previous, Some(Err(_)));
+                Ok(Self { current, previous: previous.and_then(Result::ok), newest, whole })
+            }
+            Err(error @ Error::Corrupt { .. }) => {
+                let older = manifests.filter(|&&number| number > 0).find_map(|&number| load(vfs, directory, number).ok());
+                let current = older.filter(|manifest| manifest.log.is_some()).ok_or(error)?;
+                Ok(Self { current, previous: None, newest, whole: false })
+            }
+            Err(error) => Err(error),
+        }
+    }
+}
+
 fn load(vfs: &dyn Vfs, directory: &Path, number: u64) -> Result<Manifest> {
     let path = directory.join(names::manifest(number));
     let file = vfs.open(&path).map_err(Error::io("open", &path))?;
@@ -342,16 +496,16 @@ fn load(vfs: &dyn Vfs, directory: &Path, number: u64) -> Result<Manifest> {
     Manifest::decode(&path, number, &bytes)
 }
 
-fn load_beside_writer(vfs: &dyn Vfs, path: &Path) -> Result<(Manifest, Listing)> {
+fn load_beside_writer(vfs: &dyn Vfs, path: &Path) -> Result<(Found, Listing)> {
     let mut look = 1;
     loop {
         let found = Listing::read(vfs, path).and_then(|listing| {
             listing.check(path, Mode::Read)?;
-            let newest = listing.manifests.last().map_or(0, |newest| *newest);
-            Ok((load(vfs, path, newest)?, listing))
+            // The one before is the writer's affair.
+            Ok((Found::load(vfs, path, &listing)?, listing))
         });
         match found {
-            Ok((manifest, _)) if manifest.number == 0 => return Err(Error::NotFound { path: path.into() }),
+            Ok((found, _)) if found.current.number == 0 => return Err(Error::NotFound { path: path.into() }),
             Err(Error::Io { source, .. }) if source.kind() == ErrorKind::NotFound && look < LOOKS => look += 1,
             Err(Error::Corrupt { file, .. }) if file == path && look < LOOKS => look += 1,
             found => return found,

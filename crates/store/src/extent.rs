@@ -96,7 +96,8 @@ impl ExtentWriter {
         self.out.write_at(&header, 0)?;
         let len = self.out.len();
         self.out.finish()?;
-        Ok(FileRef::new(self.kind, self.number, len, check_of(&header)))
+        // The header's own checksum stands for the header, and through the array's for every row.
+        Ok(FileRef::new(self.kind, self.number, len, header::check_of(&header)))
     }
 }
 
@@ -124,7 +125,7 @@ impl Extent {
         let mut bytes = vec![0; HEADER];
         read_exact_at(&*file, &mut bytes, 0).map_err(Error::read(&path, 0))?;
         let (salt, mut fields) = header::decode(&path, &bytes, Layout::Extent, expected.kind(), expected.number())?;
-        if check_of(&bytes) != expected.check() {
+        if header::check_of(&bytes) != expected.check() {
             return Err(Error::corrupt(&path, 0, "this is not the file that the manifest means"));
         }
         let bad = |e: wire::Error| Error::corrupt(&path, e.at, e.what);
@@ -203,9 +204,4 @@ fn read_checksums(file: &dyn File, path: &Path, count: usize, mut at: u64, array
 #[inline]
 fn row_crc(salt: u32, row: u64, record: &[u8]) -> u32 {
     crc32c_append(crc32c_append(salt, &row.to_le_bytes()), record)
-}
-
-/// The header's own checksum stands for the header, and through the array's for every row.
-fn check_of(header: &[u8]) -> u32 {
-    header.last_chunk::<4>().map_or(0, |crc| u32::from_le_bytes(*crc))
 }

@@ -22,6 +22,7 @@ const KIND: usize = 16;
 pub(crate) enum Layout {
     Blocks = 1,
     Extent = 2,
+    Log = 3,
 }
 
 /// The common fields and the checksum at the end, `len` bytes in all; `fields` lie in between, then zeros.
@@ -43,6 +44,11 @@ pub(crate) fn encode(layout: Layout, kind: &str, number: u64, fields: &[u8], len
     let crc = crc32c(&bytes);
     bytes.extend_from_slice(&crc.to_le_bytes());
     bytes
+}
+
+/// The checksum that a header ends with.
+pub(crate) fn check_of(header: &[u8]) -> u32 {
+    header.last_chunk::<4>().map_or(0, |crc| u32::from_le_bytes(*crc))
 }
 
 /// Which file the checksums of its parts are bound to, so that the right bytes in the wrong file are found out.

@@ -4,6 +4,7 @@ use std::path::Path;
 
 use wire::{Reader, Writer};
 
+use crate::log::LogStart;
 use crate::{Error, Result, names};
 
 /// Least bytes of an encoded [`FileRef`].
@@ -73,6 +74,7 @@ pub struct Manifest {
     pub(crate) number: u64,
     /// All files of later publications have this number or a higher one.
     pub(crate) next_file: u64,
+    pub(crate) log: Option<LogStart>,
     pub(crate) files: Vec<FileRef>,
     pub(crate) body: Vec<u8>,
 }
@@ -86,6 +88,11 @@ impl Manifest {
     /// What the caller gave to `publish`.
     pub fn body(&self) -> &[u8] {
         &self.body
+    }
+
+    /// Where the log begins that holds what was written since; `None` for an index without one.
+    pub fn log(&self) -> Option<LogStart> {
+        self.log
     }
 
     /// The files that the state consists of, in the order in which they were given.
@@ -105,6 +112,10 @@ impl Manifest {
     pub(crate) fn encode(&self) -> Vec<u8> {
         let mut w = Writer::with_capacity(self.body.len() + 64 * (self.files.len() + 1));
         w.u64(self.next_file);
+        w.bool(self.log.is_some());
+        let log = self.log.unwrap_or(LogStart { number: 0, seq: 0 });
+        w.u64(log.number);
+        w.u64(log.seq);
         w.u64(self.files.len() as u64);
         for file in &self.files {
             file.write(&mut w);
@@ -117,6 +128,11 @@ impl Manifest {
         let inner = || {
             let mut r = Reader::new(bytes);
             let next_file = r.u64()?;
+            let log = (r.bool()?, LogStart { number: r.u64()?, seq: r.u64()? });
+            if log.0 && log.1.number >= next_file || !log.0 && log.1 != (LogStart { number: 0, seq: 0 }) {
+                return Err(r.error(format!("log {:?} when file {next_file} was still to come", log.1)));
+            }
+            let log = log.0.then_some(log.1);
             let count = r.count(REF)?;
             let mut files = r.vec(count)?;
             for _ in 0..count {
@@ -130,7 +146,7 @@ impl Manifest {
             let mut kept = r.vec(body.len())?;
             kept.extend_from_slice(body);
             r.finish()?;
-            Ok(Self { number, next_file, files, body: kept })
+            Ok(Self { number, next_file, log, files, body: kept })
         };
         inner().map_err(|e: wire::Error| Error::corrupt(path, e.at, e.what))
     }
@@ -144,7 +160,8 @@ mod tests {
     #[test]
     fn contents_are_checked_though_the_checksum_is_right() {
         let files = vec![FileRef::new("ids".into(), 3, 100, 7), FileRef::new("codes".into(), 4, 200, 8)];
-        let manifest = Manifest { number: 2, next_file: 5, files, body: b"body".to_vec() };
+        let log = Some(LogStart { number: 2, seq: 9 });
+        let manifest = Manifest { number: 2, next_file: 5, log, files, body: b"body".to_vec() };
         let bytes = manifest.encode();
         let decode = |bytes: &[u8]| Manifest::decode(Path::new("manifest-2"), 2, bytes);
         assert_eq!(decode(&bytes).unwrap(), manifest);
@@ -169,7 +186,7 @@ mod tests {
         longer.push(0);
         assert!(decode(&longer).is_err());
         let mut many = bytes;
-        many[8..16].fill(0xFF);
+        many[25..33].fill(0xFF);
         assert!(decode(&many).unwrap_err().to_string().contains("count"));
     }
 }

@@ -12,7 +12,8 @@ pub(crate) enum Name<'a> {
     Manifest(u64),
     /// A manifest that was not finished.
     Temporary,
-    Data(u64),
+    /// Any other file, with its kind.
+    Data(&'a str, u64),
     /// Not ours.
     Other(std::borrow::Cow<'a, str>),
 }
@@ -30,7 +31,9 @@ impl<'a> Name<'a> {
             Self::Temporary
         } else {
             let data = text.strip_suffix(".grain").and_then(|stem| stem.split_once('-'));
-            data.filter(|(kind, _)| is_kind(kind)).and_then(|(_, n)| number(n)).map_or_else(other, Self::Data)
+            data.filter(|(kind, _)| is_kind(kind))
+                .and_then(|(kind, n)| Some(Self::Data(kind, number(n)?)))
+                .unwrap_or_else(other)
         }
     }
 }
@@ -72,7 +75,7 @@ mod tests {
         assert_eq!(of("LOCK"), Name::Lock);
         assert_eq!(of("manifest-17"), Name::Manifest(17));
         assert_eq!(of("manifest-17.tmp"), Name::Temporary);
-        assert_eq!(of("dense-3.grain"), Name::Data(3));
+        assert_eq!(of("dense-3.grain"), Name::Data("dense", 3));
         for text in [
             "",
             "lock",

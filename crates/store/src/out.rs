@@ -81,6 +81,7 @@ impl OutFile {
     fn put(&mut self, bytes: &[u8]) -> Result<()> {
         write_all_at(&*self.file, bytes, self.written).map_err(Error::io("write", &self.path))?;
         self.written += bytes.len() as u64;
+        self.shared.note_written(bytes.len());
         Ok(())
     }
 }

@@ -20,11 +20,11 @@ struct Sample {
 
 fn sample(path: &Path, blob: usize, body: usize, rows: u32, stride: usize) -> Sample {
     let mut random = Random(99);
-    let mut index = create(path);
+    let index = create(path);
     let (blob, body) = (random.bytes(blob), random.bytes(body));
     let file = write(&index, "ids", &blob);
     let dense = extent(&index, 0..rows, stride);
-    index.publish(&body, &[file.clone(), dense.clone()]).unwrap();
+    index.publish(&body, &[file.clone(), dense.clone()], None).unwrap();
     Sample { path: path.into(), body, blob: (file, blob), rows: (dense, rows), stride }
 }
 

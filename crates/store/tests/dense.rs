@@ -16,14 +16,15 @@ use task::Cancel;
 const PARTS: [std::ops::Range<u32>; 4] = [0..1, 1..1, 1..501, 501..1000];
 
 fn written(path: &Path, stride: usize) {
-    let mut index = create(path);
+    let index = create(path);
     let files: Vec<_> = PARTS.map(|rows| extent(&index, rows, stride)).into();
-    index.publish(b"", &files).unwrap();
+    index.publish(b"", &files, None).unwrap();
 }
 
 fn opened(vfs: Arc<dyn Vfs>, path: &Path) -> DenseFile {
     let index = Directory::open(vfs, path, Mode::Read).unwrap();
-    let extents = index.manifest().unwrap().files().iter().map(|file| index.open_extent(file, &task()).unwrap());
+    let manifest = index.manifest().unwrap();
+    let extents = manifest.files().iter().map(|file| index.open_extent(file, &task()).unwrap());
     DenseFile::new(extents).unwrap()
 }
 
@@ -116,10 +117,10 @@ fn neighbours_are_read_at_once() {
 fn a_scan_gives_every_row_in_order() {
     for stride in [1, 400, 300_000] {
         let dir = tempfile::tempdir().unwrap();
-        let mut index = create(dir.path());
+        let index = create(dir.path());
         let most = if stride > 1000 { 20 } else { 9_000 };
         let files = [extent(&index, 0..7, stride), extent(&index, 7..most, stride)];
-        index.publish(b"", &files).unwrap();
+        index.publish(b"", &files, None).unwrap();
         let dense = opened(real(), dir.path());
         for range in [0..most, 0..0, 5..9, 7..8, most - 1..most, most..most] {
             let (mut next, mut bytes) = (range.start, Vec::new());

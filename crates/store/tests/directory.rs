@@ -25,7 +25,7 @@ fn body(path: &Path) -> Vec<u8> {
 fn what_is_published_is_read_back() {
     let dir = tempfile::tempdir().unwrap();
     let path = dir.path().join("not/there/yet");
-    let mut index = create(&path);
+    let index = create(&path);
     assert!(index.manifest().is_none());
     assert!(index.is_writable());
     let sizes = [0, 1, 100, 65_535, 65_536, 65_537, 200_000, 1 << 20, 3_000_000];
@@ -35,7 +35,7 @@ fn what_is_published_is_read_back() {
     files.extend(
         contents.iter().map(|bytes| index.write_file("codes", |f| bytes.chunks(7_001).try_for_each(|c| f.write(c))).unwrap()),
     );
-    index.publish(b"state", &files).unwrap();
+    index.publish(b"state", &files, None).unwrap();
     drop(index);
 
     let index = open(&path, Mode::Read).unwrap();
@@ -84,26 +84,26 @@ fn modes_and_what_is_there() {
     drop(create(&nothing));
     assert!(matches!(open(&nothing, Mode::Read), Err(Error::NotFound { .. })));
     assert!(matches!(open(&nothing, Mode::Write), Err(Error::NotFound { .. })));
-    create(&nothing).publish(b"1", &[]).unwrap();
+    create(&nothing).publish(b"1", &[], None).unwrap();
     assert!(open(&nothing, Mode::Write).unwrap().is_writable());
     assert_eq!(create(&nothing).manifest().unwrap().body(), b"1", "Create opens what is there");
     // An empty directory is taken; so is one where a creation was cut short.
     let cut = tempfile::tempdir().unwrap();
     fs::write(cut.path().join("LOCK"), "").unwrap();
     fs::write(cut.path().join("manifest-0.tmp"), "torn").unwrap();
-    create(cut.path()).publish(b"2", &[]).unwrap();
+    create(cut.path()).publish(b"2", &[], None).unwrap();
     assert_eq!(names(cut.path()), ["LOCK", "manifest-0", "manifest-1"]);
 }
 
 #[test]
 fn a_reader_writes_nothing_and_cannot() {
     let dir = tempfile::tempdir().unwrap();
-    create(dir.path()).publish(b"1", &[]).unwrap();
+    create(dir.path()).publish(b"1", &[], None).unwrap();
     fs::remove_file(dir.path().join("LOCK")).unwrap();
     fs::write(dir.path().join("ids-9.grain"), "orphan").unwrap();
     let before = names(dir.path());
-    let mut reader = open(dir.path(), Mode::Read).unwrap();
-    assert!(matches!(reader.publish(b"2", &[]), Err(Error::ReadOnly { .. })));
+    let reader = open(dir.path(), Mode::Read).unwrap();
+    assert!(matches!(reader.publish(b"2", &[], None), Err(Error::ReadOnly { .. })));
     assert!(matches!(reader.write_file("ids", |_| Ok(())), Err(Error::ReadOnly { .. })));
     assert!(matches!(reader.write_extent("dense", 4, 0), Err(Error::ReadOnly { .. })));
     drop(reader);
@@ -113,13 +113,13 @@ fn a_reader_writes_nothing_and_cannot() {
 #[test]
 fn two_manifests_and_their_files_are_kept() {
     let dir = tempfile::tempdir().unwrap();
-    let mut index = create(dir.path());
+    let index = create(dir.path());
     fs::write(dir.path().join("theirs-1.txt"), "not ours").unwrap();
     let base = write(&index, "base", b"always");
     let mut files = Vec::new();
     for n in 1..=4u8 {
         files.push(write(&index, "ids", &[n]));
-        index.publish(&[n], &[base.clone(), files[n as usize - 1].clone()]).unwrap();
+        index.publish(&[n], &[base.clone(), files[n as usize - 1].clone()], None).unwrap();
     }
     assert_eq!(
         names(dir.path()),
@@ -130,7 +130,7 @@ fn two_manifests_and_their_files_are_kept() {
         fs::write(dir.path().join(orphan), "orphan").unwrap();
     }
     drop(index);
-    let mut index = open(dir.path(), Mode::Write).unwrap();
+    let index = open(dir.path(), Mode::Write).unwrap();
     assert_eq!(
         names(dir.path()),
         ["LOCK", "base-0.grain", "ids-3.grain", "ids-4.grain", "manifest-3", "manifest-4", "theirs-1.txt"]
@@ -140,20 +140,20 @@ fn two_manifests_and_their_files_are_kept() {
     let (kept, gone) = (write(&index, "ids", b"later"), write(&index, "ids", b"never"));
     let mut begun = index.write_extent("dense", 8, 0).unwrap();
     for n in [6, 7, 8] {
-        index.publish(&[n], std::slice::from_ref(&base)).unwrap();
+        index.publish(&[n], std::slice::from_ref(&base), None).unwrap();
     }
     index.discard(&gone);
     assert!(!dir.path().join(gone.name()).exists());
     begun.append(&[1; 16]).unwrap();
     let begun = begun.finish().unwrap();
-    index.publish(b"9", &[kept.clone(), begun.clone()]).unwrap();
+    index.publish(b"9", &[kept.clone(), begun.clone()], None).unwrap();
     assert_eq!(index.read_file(&kept, &task()).unwrap(), b"later");
     assert_eq!(index.open_extent(&begun, &task()).unwrap().rows(), 2);
     // A published file cannot be discarded, one that is gone cannot be published.
     index.discard(&kept);
     assert!(dir.path().join(kept.name()).exists());
-    assert!(matches!(index.publish(b"10", &[gone]), Err(Error::Io { op: "publish", .. })));
-    index.publish(b"10", &[kept]).unwrap();
+    assert!(matches!(index.publish(b"10", &[gone], None), Err(Error::Io { op: "publish", .. })));
+    index.publish(b"10", &[kept], None).unwrap();
 }
 
 #[test]
@@ -185,23 +185,23 @@ fn an_abandoned_file_is_removed() {
 #[test]
 fn a_damaged_older_manifest_keeps_nobody_out_and_nothing_is_cleaned_on_its_word() {
     let dir = tempfile::tempdir().unwrap();
-    let mut index = create(dir.path());
+    let index = create(dir.path());
     let old = write(&index, "ids", b"1");
-    index.publish(b"1", std::slice::from_ref(&old)).unwrap();
-    index.publish(b"2", &[]).unwrap();
+    index.publish(b"1", std::slice::from_ref(&old), None).unwrap();
+    index.publish(b"2", &[], None).unwrap();
     drop(index);
     fs::write(dir.path().join("manifest-1"), "damaged").unwrap();
     assert_eq!(body(dir.path()), b"2");
-    let mut index = open(dir.path(), Mode::Write).unwrap();
+    let index = open(dir.path(), Mode::Write).unwrap();
     assert!(dir.path().join(old.name()).exists(), "the damaged manifest may have named it");
-    index.publish(b"3", &[]).unwrap();
+    index.publish(b"3", &[], None).unwrap();
     assert_eq!(names(dir.path()), ["LOCK", "manifest-2", "manifest-3"]);
 }
 
 #[test]
 fn a_manifest_under_another_number_is_damage() {
     let dir = tempfile::tempdir().unwrap();
-    create(dir.path()).publish(b"1", &[]).unwrap();
+    create(dir.path()).publish(b"1", &[], None).unwrap();
     fs::copy(dir.path().join("manifest-1"), dir.path().join("manifest-2")).unwrap();
     for mode in [Mode::Create, Mode::Write, Mode::Read] {
         let error = open(dir.path(), mode).unwrap_err();
@@ -213,15 +213,15 @@ fn a_manifest_under_another_number_is_damage() {
 #[test]
 fn a_reader_beside_a_writer_keeps_its_state_and_can_take_the_next() {
     let dir = tempfile::tempdir().unwrap();
-    let mut writer = create(dir.path());
+    let writer = create(dir.path());
     let rows = extent(&writer, 0..10, 8);
-    writer.publish(b"1", std::slice::from_ref(&rows)).unwrap();
-    let mut reader = open(dir.path(), Mode::Read).unwrap();
+    writer.publish(b"1", std::slice::from_ref(&rows), None).unwrap();
+    let reader = open(dir.path(), Mode::Read).unwrap();
     assert!(!reader.refresh().unwrap());
     let dense = store::DenseFile::new([reader.open_extent(&rows, &task()).unwrap()]).unwrap();
     let ids = write(&writer, "ids", b"x");
     for n in 2..5 {
-        writer.publish(&[n], std::slice::from_ref(&ids)).unwrap();
+        writer.publish(&[n], std::slice::from_ref(&ids), None).unwrap();
     }
     assert!(!dir.path().join(rows.name()).exists());
     if cfg!(unix) {
@@ -239,8 +239,8 @@ fn a_reader_beside_a_writer_keeps_its_state_and_can_take_the_next() {
 #[test]
 fn readers_race_a_writer_and_always_find_a_whole_state() {
     let dir = tempfile::tempdir().unwrap();
-    let mut writer = create(dir.path());
-    writer.publish(&[0; 1000], &[]).unwrap();
+    let writer = create(dir.path());
+    writer.publish(&[0; 1000], &[], None).unwrap();
     let stop = Cancel::new();
     std::thread::scope(|scope| {
         let readers: Vec<_> = (0..2)
@@ -256,7 +256,7 @@ fn readers_race_a_writer_and_always_find_a_whole_state() {
             })
             .collect();
         for n in 1..=100 {
-            writer.publish(&[n; 1000], &[]).unwrap();
+            writer.publish(&[n; 1000], &[], None).unwrap();
         }
         stop.cancel();
         readers.into_iter().for_each(|reader| reader.join().unwrap());
@@ -283,8 +283,8 @@ fn one_writer_at_a_time_in_a_process() {
         refused(path, mode);
     }
     drop(first);
-    let mut first = create(&roundabout);
-    first.publish(b"1", &[]).unwrap();
+    let first = create(&roundabout);
+    first.publish(b"1", &[], None).unwrap();
     assert!(matches!(open(&path, Mode::Write), Err(Error::Locked { .. })));
     assert!(open(&path, Mode::Read).is_ok());
     drop(first);
@@ -320,7 +320,7 @@ fn one_writer_at_a_time_among_processes_and_the_lock_dies_with_its_process() {
     refused(&path, Mode::Create);
     child.kill().unwrap();
     child.wait().unwrap();
-    create(&path).publish(b"mine", &[]).unwrap();
+    create(&path).publish(b"mine", &[], None).unwrap();
 }
 
 #[test]
@@ -329,7 +329,7 @@ fn everything_is_synced_before_it_is_named() {
     let disk = Disk::new();
     let state = disk.state.clone();
     let path = dir.path().join("a/b");
-    let mut index = Directory::open(Arc::new(disk), &path, Mode::Create).unwrap();
+    let index = Directory::open(Arc::new(disk), &path, Mode::Create).unwrap();
     let top = dir.path().file_name().unwrap().to_str().unwrap();
     let made = state.changes();
     let first = ["mkdir a", &format!("syncdir {top}"), "mkdir b", "syncdir a", "lock LOCK", "syncdir a"];
@@ -343,9 +343,9 @@ fn everything_is_synced_before_it_is_named() {
     assert_eq!(made[6..], publication(0));
     let ids = write(&index, "ids", b"x");
     assert_eq!(state.changes(), ["create ids-0.grain", "write ids-0.grain", "sync ids-0.grain"]);
-    index.publish(b"1", &[ids]).unwrap();
+    index.publish(b"1", &[ids], None).unwrap();
     assert_eq!(state.changes(), publication(1));
-    index.publish(b"2", &[]).unwrap();
+    index.publish(b"2", &[], None).unwrap();
     let mut steps = publication(2);
     steps.push("remove manifest-0".into());
     assert_eq!(state.changes(), steps);
@@ -353,14 +353,14 @@ fn everything_is_synced_before_it_is_named() {
 
 /// Creation, files, two publications.
 fn workload(vfs: Arc<dyn Vfs>, path: &Path, published: &mut Vec<Vec<u8>>) -> Result<(), Error> {
-    let mut index = Directory::open(vfs, path, Mode::Create)?;
+    let index = Directory::open(vfs, path, Mode::Create)?;
     for n in 0..3u8 {
         let ids = index.write_file("ids", |file| file.write(&vec![n; 70_000]))?;
         let mut dense = index.write_extent("dense", 16, 0)?;
         dense.append(&records(0..u32::from(n), 16))?;
         let dense = dense.finish()?;
         published.push(vec![n]);
-        index.publish(&[n], &[ids, dense])?;
+        index.publish(&[n], &[ids, dense], None)?;
         published.drain(..published.len() - 1);
     }
     Ok(())
@@ -426,18 +426,18 @@ fn after_a_failed_publication_there_is_no_other() {
     let dir = tempfile::tempdir().unwrap();
     let disk = Disk::new();
     let state = disk.state.clone();
-    let mut index = Directory::open(Arc::new(disk), dir.path(), Mode::Create).unwrap();
-    index.publish(b"1", &[]).unwrap();
+    let index = Directory::open(Arc::new(disk), dir.path(), Mode::Create).unwrap();
+    index.publish(b"1", &[], None).unwrap();
     state.fuse.store(4, Ordering::Relaxed); // the sync of the new manifest
-    assert!(matches!(index.publish(b"2", &[]), Err(Error::Io { op: "sync", .. })));
+    assert!(matches!(index.publish(b"2", &[], None), Err(Error::Io { op: "sync", .. })));
     state.changes();
-    assert!(matches!(index.publish(b"2", &[]), Err(Error::Io { op: "publish", .. })));
+    assert!(matches!(index.publish(b"2", &[], None), Err(Error::Io { op: "publish", .. })));
     assert!(state.changes().is_empty(), "a failed sync is not tried again");
     assert_eq!(index.manifest().unwrap().body(), b"1");
     drop(index);
-    let mut index = open(dir.path(), Mode::Write).unwrap();
+    let index = open(dir.path(), Mode::Write).unwrap();
     assert_eq!(index.manifest().unwrap().body(), b"1");
-    index.publish(b"2", &[]).unwrap();
+    index.publish(b"2", &[], None).unwrap();
 }
 
 #[test]

@@ -73,15 +73,19 @@ fn files_of_blocks() {
 #[test]
 fn manifests() {
     let dir = tempfile::tempdir().unwrap();
-    let mut index = create(dir.path());
+    let index = create(dir.path());
     let first = blocks(&fs::read(dir.path().join("manifest-0")).unwrap(), "manifest", 0);
-    assert_eq!(first, [0; 24], "next file 0, no files, no body");
+    assert_eq!(first, [0; 41], "next file 0, no log, no files, no body");
     let (ids, rows) = (write(&index, "ids", b"12345"), extent(&index, 0..3, 20));
-    index.publish(b"the body", &[ids.clone(), rows.clone()]).unwrap();
+    let log = index.start_log(77).unwrap().start();
+    index.publish(b"the body", &[ids.clone(), rows.clone()], Some(log)).unwrap();
 
     let bytes = blocks(&fs::read(dir.path().join("manifest-1")).unwrap(), "manifest", 1);
     let mut wanted = Vec::new();
+    wanted.extend(3u64.to_le_bytes());
+    wanted.push(1);
     wanted.extend(2u64.to_le_bytes());
+    wanted.extend(77u64.to_le_bytes());
     wanted.extend(2u64.to_le_bytes());
     for (kind, file, check_at) in [("ids", &ids, 64 + 9 + 28), ("dense", &rows, 4092)] {
         let content = fs::read(dir.path().join(file.name())).unwrap();
@@ -94,6 +98,34 @@ fn manifests() {
     wanted.extend(8u64.to_le_bytes());
     wanted.extend(b"the body");
     assert_eq!(bytes, wanted);
+}
+
+#[test]
+fn logs() {
+    let dir = tempfile::tempdir().unwrap();
+    let mut log = create(dir.path()).start_log(40).unwrap();
+    log.append(&[b"first ", b"record"]).unwrap();
+    log.commit(true).unwrap();
+    log.append(&[b"12345678"]).unwrap();
+    log.commit(true).unwrap();
+    let bytes = fs::read(dir.path().join("log-0.grain")).unwrap();
+    assert_eq!(bytes.len(), 256 << 10, "zeros ahead");
+    header(&bytes[..64], 3, "log", 0);
+    assert_eq!(u64_at(&bytes, 48), 40);
+    let salt: [&[u8]; 2] = [&0u64.to_le_bytes(), &1u16.to_le_bytes()];
+    let (mut at, mut before) = (64, u32_at(&bytes, 60));
+    for (seq, synced, payload) in [(40, 64, b"first record".as_slice()), (41, 120, b"12345678")] {
+        assert_eq!(&bytes[at..at + 4], b"\xB1LOG");
+        assert_eq!((u32_at(&bytes, at + 4), u64_at(&bytes, at + 8)), (before, payload.len() as u64));
+        assert_eq!((u64_at(&bytes, at + 16), u64_at(&bytes, at + 24)), (seq, synced));
+        let head = &bytes[at..at + 32];
+        assert_eq!(u32_at(&bytes, at + 32), crc(&[salt[0], salt[1], head]));
+        assert_eq!(&bytes[at + 40..][..payload.len()], payload);
+        before = u32_at(&bytes, at + 36);
+        assert_eq!(before, crc(&[salt[0], salt[1], head, payload]));
+        at += (40 + payload.len()).next_multiple_of(8);
+    }
+    assert!(bytes[at..].iter().all(|byte| *byte == 0));
 }
 
 #[test]
@@ -127,12 +159,12 @@ fn the_same_input_gives_the_same_files() {
     let all = records(0..6000, 400);
     let data = Random(5).bytes(400_000);
     for (dir, piece) in [(&a, 6000), (&b, 7)] {
-        let mut index = create(dir.path());
+        let index = create(dir.path());
         let mut rows = index.write_extent("dense", 400, 0).unwrap();
         all.chunks(piece * 400).for_each(|part| rows.append(part).unwrap());
         let codes = index.write_file("codes", |file| data.chunks(piece * 61).try_for_each(|part| file.write(part))).unwrap();
         let rows = rows.finish().unwrap();
-        index.publish(b"x", &[rows, codes]).unwrap();
+        index.publish(b"x", &[rows, codes], None).unwrap();
     }
     assert_eq!(names(a.path()), names(b.path()));
     for name in names(a.path()) {
