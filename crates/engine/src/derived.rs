@@ -1,6 +1,5 @@
 //! What is made from the rows and can be made again: codes and links. Rows get them in the background.
 
-use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 
 use coarse::hnsw::{Builder, HnswOptions};
@@ -12,9 +11,10 @@ use task::Task;
 use crate::dense::Dense;
 use crate::error::{Code, Error, Result};
 use crate::options::Options;
-use crate::shared::{Shared, lock};
+use crate::shared::Shared;
 use crate::space::{CodeSpace, DenseSpace};
 use crate::state::{Codes, Plan, State};
+use crate::sync::atomic::Ordering;
 
 /// Rows encoded at a time.
 const ENCODE_BLOCK: u32 = 8192;
@@ -78,18 +78,17 @@ impl Derived {
         Self { builder: Builder::new(hnsw_options(options)), blocks: Vec::new(), codes: None, replay: Vec::new(), version: 0 }
     }
 
-    /// Where the next block of links ends, if there is one to be made of the first `rows` rows.
-    fn next_block(&self, rows: u32, block: u32, drain: bool) -> Option<u32> {
+    /// Where the next block of links ends, if there is one to be made of the first `rows` rows; `drain` of them are linked
+    /// even if they do not fill a block.
+    fn next_block(&self, rows: u32, block: u32, drain: u32) -> Option<u32> {
         let linked = self.builder.graph().len();
         if let Some(&end) = self.replay.iter().find(|&&end| end > linked)
             && end <= rows
         {
             return Some(end);
         }
-        if rows - linked >= block {
-            return Some(linked + block);
-        }
-        (drain && rows > linked).then_some(rows)
+        let rest = drain.min(rows).saturating_sub(linked);
+        if rest == 0 && rows - linked < block { None } else { Some(linked + if rest == 0 { block } else { rest.min(block) }) }
     }
 
     /// Links the rows up to `end`, by codes or by the stored vectors.
@@ -161,8 +160,8 @@ pub fn draw(rows: u32, count: usize, seed: u64) -> Vec<u32> {
 
 /// Does the next piece of work on codes or links, and publishes it; `false` when there is none.
 ///
-/// `drain`: also what is less than a whole block.
-pub fn step(shared: &Shared, derived: &mut Derived, drain: bool, task: &Task) -> Result<bool> {
+/// `drain`: so many rows are encoded and linked even if they do not fill a block.
+pub fn step(shared: &Shared, derived: &mut Derived, drain: u32, task: &Task) -> Result<bool> {
     let state = shared.state();
     if state.plan == Plan::Exact {
         return Ok(false);
@@ -172,7 +171,7 @@ pub fn step(shared: &Shared, derived: &mut Derived, drain: bool, task: &Task) ->
         if derived.codes.is_none() {
             return train_when_due(shared, derived, &state, task);
         }
-        if encode_some(shared, derived, &state, if drain { 1 } else { block }, task)? {
+        if encode_some(shared, derived, &state, drain, block, task)? {
             return Ok(true);
         }
     }
@@ -198,15 +197,15 @@ fn train_when_due(shared: &Shared, derived: &mut Derived, state: &State, task: &
     Ok(true)
 }
 
-fn encode_some(shared: &Shared, derived: &mut Derived, state: &State, least: u32, task: &Task) -> Result<bool> {
+fn encode_some(shared: &Shared, derived: &mut Derived, state: &State, drain: u32, block: u32, task: &Task) -> Result<bool> {
     let Some(codes) = &mut derived.codes else { return Ok(false) };
     let (coded, rows) = (codes.len(), state.rows());
-    if rows - coded < least {
+    if rows - coded < block && drain.min(rows) <= coded {
         return Ok(false);
     }
     let additional = (rows - coded) as usize * codes.codec.code_bytes();
     codes.bytes.reserve(additional)?;
-    let end = rows.min(coded + ENCODE_BLOCK);
+    let end = if rows - coded < block { drain.min(rows) } else { rows.min(coded + ENCODE_BLOCK) };
     shared.build_pool()?.install(|| codes.encode(&state.dense, end, task))?;
     task.report("encode", u64::from(end), u64::from(rows));
     let view = codes.view();
@@ -214,27 +213,14 @@ fn encode_some(shared: &Shared, derived: &mut Derived, state: &State, least: u32
     Ok(true)
 }
 
-/// The index's own thread: makes codes and links for what has come, until the index is closed.
-pub fn run(shared: &Shared) {
-    while shared.wait() {
-        let worked = catch_unwind(AssertUnwindSafe(|| catch_up(shared, false)));
-        match worked {
-            // A row that cannot be read now cannot be linked; whoever compares it gets the error.
-            Ok(Ok(()) | Err(_)) => {}
-            Err(_) => {
-                shared.poison();
-                return;
-            }
-        }
-    }
-}
-
-/// Works until there is no whole block left, or (`drain`) nothing at all; gives way between pieces.
-pub fn catch_up(shared: &Shared, drain: bool) -> Result<()> {
+/// Works until no whole block is left, and nothing of what was there when the index was opened; gives way between pieces.
+pub fn catch_up(shared: &Shared) -> Result<()> {
+    let drain = shared.counters.rows_at_open.load(Ordering::Acquire);
     let task = Task::new().with_cancel(shared.closing.clone());
     loop {
-        let mut derived = lock(&shared.derived);
-        if shared.is_stopped() || !step(shared, &mut derived, drain, &task)? {
+        let mut derived = shared.derived();
+        // A row that cannot be read now cannot be linked; whoever compares it gets the error.
+        if shared.linking.is_stopped() || !step(shared, &mut derived, drain, &task)? {
             return Ok(());
         }
     }

@@ -1,6 +1,7 @@
 //! Ids both ways: from a row to its id (a column), and from an id to its row (a map).
 
 use std::hash::{BuildHasher, RandomState};
+use std::ops::Range;
 
 use hashbrown::HashTable;
 use rows::{Appender, OutOfMemory, View};
@@ -29,17 +30,23 @@ pub struct Ids {
 }
 
 impl IdColumn {
-    /// Makes room for `ids`, so that pushing them cannot fail.
-    pub fn reserve<'a>(&mut self, ids: impl Iterator<Item = &'a Id>) -> Result<(), OutOfMemory> {
-        let (mut count, mut bytes) = (0, 0);
-        for id in ids {
-            count += 1;
-            if let Id::Text(text) = id {
-                bytes += 4 + text.len();
-            }
-        }
+    /// Makes room for `count` ids with so many bytes of text in all, so that pushing them cannot fail.
+    pub fn reserve(&mut self, count: usize, text_bytes: usize) -> Result<(), OutOfMemory> {
         self.slots.reserve(count)?;
-        self.texts.reserve(bytes)
+        self.texts.reserve(text_bytes)
+    }
+
+    /// Bytes of text that an id takes.
+    pub fn text_bytes(id: &Id) -> usize {
+        match id {
+            Id::Number(_) => 0,
+            Id::Text(text) => 4 + text.len(),
+        }
+    }
+
+    /// Rows.
+    pub fn len(&self) -> usize {
+        self.slots.len()
     }
 
     /// Appends the id of the next row.
@@ -86,9 +93,7 @@ impl Ids {
             return IdRef::Number(slot);
         }
         let at = (slot & !TEXT) as usize;
-        let (len, rest) = self.texts[at..].split_at(4);
-        let len = u32::from_le_bytes([len[0], len[1], len[2], len[3]]) as usize;
-        IdRef::Text(&rest[..len])
+        IdRef::Text(&self.texts[at + 4..][..text_len(&self.texts[at..])])
     }
 
     /// The id of a row.
@@ -118,43 +123,93 @@ impl Ids {
         }
     }
 
-    /// Appends the ids of all rows: a kind byte each, then the number or the text.
-    pub fn write(&self, w: &mut Writer) {
-        for row in 0..self.slots.len() as u32 {
-            match self.slot(row) {
-                IdRef::Number(number) => {
-                    w.u8(0);
-                    w.u64(number);
-                }
-                IdRef::Text(bytes) => {
-                    w.u8(1);
-                    w.bytes(bytes);
-                }
-            }
+    /// Gives `out` the ids of `rows`: the first row, how many, a number or the place of a text for each, the texts.
+    pub fn write<E>(&self, rows: Range<u32>, out: &mut impl FnMut(&[u8]) -> Result<(), E>) -> Result<(), E> {
+        out(&rows.start.to_le_bytes())?;
+        out(&(rows.len() as u32).to_le_bytes())?;
+        let slots = &self.slots[rows.start as usize..rows.end as usize];
+        // Texts lie in the order of their rows.
+        let mut texts = slots.iter().filter(|&&slot| slot & TEXT != 0).map(|slot| (slot & !TEXT) as usize);
+        let first = texts.next().unwrap_or(0);
+        let last = texts.last().unwrap_or(first);
+        for slot in slots {
+            let slot = if slot & TEXT == 0 { *slot } else { slot - first as u64 };
+            out(&slot.to_le_bytes())?;
+        }
+        if slots.iter().all(|slot| slot & TEXT == 0) {
+            return Ok(());
+        }
+        out(&self.texts[first..last + 4 + text_len(&self.texts[last..])])
+    }
+}
+
+/// The length of the text that begins here.
+fn text_len(texts: &[u8]) -> usize {
+    texts.first_chunk::<4>().map_or(0, |len| u32::from_le_bytes(*len) as usize)
+}
+
+/// Appends one id: a kind byte, then the number or the text.
+pub fn write_id(w: &mut Writer, id: &Id) {
+    match id {
+        Id::Number(number) => {
+            w.u8(0);
+            w.u64(*number);
+        }
+        Id::Text(text) => {
+            w.u8(1);
+            w.str(text);
         }
     }
 }
 
-/// Reads `rows` ids that [`Ids::write`] wrote.
-pub fn read_ids(r: &mut Reader<'_>, rows: u32) -> Result<IdColumn, wire::Error> {
-    let mut column = IdColumn::default();
-    for row in 0..rows {
-        let id = match r.variant(2)? {
-            0 => match r.u64()? {
-                number if number <= MAX_NUMBER_ID => Id::Number(number),
-                number => return Err(r.error(format!("the id of row {row} is {number}, above 2^53 - 1"))),
-            },
-            _ => {
-                let text = r.str()?;
-                if text.len() > MAX_TEXT_ID {
-                    return Err(r.error(format!("the id of row {row} has {} bytes", text.len())));
-                }
-                Id::Text(text.into())
-            }
+/// Reads what [`write_id`] wrote.
+pub fn read_id(r: &mut Reader<'_>) -> Result<Id, wire::Error> {
+    if r.variant(2)? == 0 {
+        let number = r.u64()?;
+        number_id(r, number)
+    } else {
+        text_id(r)
+    }
+}
+
+fn number_id(r: &Reader<'_>, number: u64) -> Result<Id, wire::Error> {
+    if number <= MAX_NUMBER_ID { Ok(Id::Number(number)) } else { Err(r.error(format!("an id of {number} is above 2^53 - 1"))) }
+}
+
+fn text_id(r: &mut Reader<'_>) -> Result<Id, wire::Error> {
+    let text = r.str()?;
+    if text.len() <= MAX_TEXT_ID { Ok(Id::Text(text.into())) } else { Err(r.error(format!("an id of {} bytes", text.len()))) }
+}
+
+/// Appends a segment that [`Ids::write`] wrote; it must follow the rows that are there.
+pub fn read_ids(r: &mut Reader<'_>, column: &mut IdColumn) -> Result<(), wire::Error> {
+    let rows = segment(r, column.len(), 8)?;
+    let mut slots = Reader::with_base(r.raw(rows * 8)?, r.position());
+    let mut texts = 0;
+    for _ in 0..rows {
+        let slot = slots.u64()?;
+        let id = if slot & TEXT == 0 {
+            number_id(&slots, slot)?
+        } else if slot & !TEXT == texts {
+            let left = r.remaining();
+            let id = text_id(r)?;
+            texts += (left - r.remaining()) as u64;
+            id
+        } else {
+            return Err(slots.error(format!("a text at {}, where {texts} was to come", slot & !TEXT)));
         };
         column.push(&id).map_err(|e| r.error(e.to_string()))?;
     }
-    Ok(column)
+    Ok(())
+}
+
+/// How many rows a segment has, which must begin at row `first` and have `width` bytes for each.
+pub fn segment(r: &mut Reader<'_>, first: usize, width: usize) -> Result<usize, wire::Error> {
+    let (found, rows) = (r.u32()?, r.u32()? as usize);
+    if found as usize != first || rows > r.remaining() / width {
+        return Err(r.error(format!("{rows} rows from {found} on, where row {first} was to come")));
+    }
+    Ok(rows)
 }
 
 /// Id to live row. Holds row numbers only; ids are compared in the column.

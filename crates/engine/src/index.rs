@@ -2,39 +2,40 @@
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::Path;
-use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Arc, Mutex};
-use std::thread::JoinHandle;
+use std::sync::Arc;
+use std::sync::atomic::AtomicU64;
+use std::time::Instant;
 
 use coarse::hnsw::Graph;
 use rayon::prelude::*;
 use store::{Directory, Mode, OsVfs, Vfs};
 use task::Task;
 
-use crate::checkpoint;
+use crate::change::Change;
+use crate::checkpoint::{self, Saved};
+use crate::commit::commit;
 use crate::dense::Dense;
-use crate::derived::{self, Derived};
+use crate::derived::Derived;
 use crate::error::{Code, Error, Result};
 use crate::ids::IdMap;
 use crate::optimize;
 use crate::options::{Options, PartialOptions};
 use crate::record::Format;
 use crate::search::{Effort, check_vector, hits, nearest};
-use crate::shared::{Parts, Shared, codec_spec, first_plan, lock};
+use crate::shared::{Parts, Shared, codec_spec, first_plan};
 use crate::state::{Plan, State};
+use crate::sync::atomic::Ordering;
+use crate::sync::lock;
 use crate::tombstones::Tombstones;
 use crate::types::{
-    Batch, Coarse, Codes, DiskStats, Hit, Id, Include, Item, MemoryStats, Query, SearchParams, Stats, TrainParams, TrainReport,
+    Batch, Coarse, Codes, DiskStats, Hit, Id, Include, Item, MemoryStats, Op, OpenStats, Query, SearchParams, Stats, TrainParams,
+    TrainReport, WriteStats,
 };
-use crate::writer::{self, Writer};
-
-/// Values that `open` links or encodes before it resolves; what is more follows in the background.
-const CATCH_UP_VALUES: usize = 2_000_000;
+use crate::writer::Writer;
 
 /// An index. All calls are blocking and may come from any thread.
 pub struct Index {
     shared: Arc<Shared>,
-    background: Mutex<Option<JoinHandle<()>>>,
 }
 
 impl Index {
@@ -42,7 +43,7 @@ impl Index {
     pub fn new(options: Options) -> Result<Self> {
         options.check(false)?;
         let parts = empty(&options, None);
-        Self::start(options, false, parts)
+        Ok(Self::start(options, false, parts))
     }
 
     /// The index in the directory `path`; made when nothing is there and `given` names the dimensions.
@@ -55,6 +56,7 @@ impl Index {
 
     /// As [`Index::open`], on another disk than the system's: tests put one underneath that fails and forgets.
     pub fn open_on(vfs: Arc<dyn Vfs>, path: &Path, given: PartialOptions, read_only: bool, task: &Task) -> Result<Self> {
+        let started = Instant::now();
         let create = given.dimensions.is_some() && !read_only;
         if create {
             // Before anything is made on disk.
@@ -66,10 +68,10 @@ impl Index {
             opened => opened,
         };
         let directory = directory.map_err(|error| explain(error, create))?;
-        let Some(manifest) = directory.manifest().cloned() else {
+        let Some(manifest) = directory.manifest() else {
             let options = given.complete(true)?;
             let parts = empty(&options, Some(directory));
-            let index = Self::start(options, read_only, parts)?;
+            let index = Self::start(options, read_only, parts);
             checkpoint::save(&index.shared)?;
             return Ok(index);
         };
@@ -78,39 +80,38 @@ impl Index {
         let mut options = body.options.clone();
         options.threads = given.threads.unwrap_or(0);
         options.durability = given.durability.unwrap_or(options.durability);
+        options.log_bytes = given.log_bytes.unwrap_or(options.log_bytes);
         options.check(true)?;
-        let parts = checkpoint::load(directory, body, options.clone(), read_only, task)?;
-        let index = Self::start(options, read_only, parts)?;
-        let bytes = |rows: bool| manifest.files().iter().filter(|f| (f.kind() == "rows") == rows).map(store::FileRef::len).sum();
-        index.shared.note_disk(bytes(true), bytes(false));
-        index.catch_up()?;
+        let (parts, replayed) = checkpoint::load(directory, body, options.clone(), read_only, task)?;
+        let index = Self::start(options, read_only, parts);
+        index.opened(started, replayed);
         Ok(index)
     }
 
-    fn start(options: Options, read_only: bool, parts: Parts) -> Result<Self> {
-        let shared = Arc::new(Shared::new(options, read_only, parts));
-        let own = shared.clone();
-        let background = std::thread::Builder::new().name("bigrain-index".into()).spawn(move || derived::run(&own));
-        let background = background.map_err(|error| Error::new(Code::Io, format!("no thread could be started: {error}")))?;
-        Ok(Self { shared, background: Mutex::new(Some(background)) })
+    fn start(options: Options, read_only: bool, parts: Parts) -> Self {
+        Self { shared: Arc::new_cyclic(|me| Shared::new(me.clone(), options, read_only, parts)) }
     }
 
-    /// Makes the codes and links that a checkpoint lacks, at once if they are few.
-    fn catch_up(&self) -> Result<()> {
-        let state = self.shared.state();
-        let missing = state.rows() - if state.plan == Plan::Exact { state.rows() } else { state.covered() };
-        if missing > 0 {
-            if missing as usize * self.shared.format.dims <= CATCH_UP_VALUES {
-                match derived::catch_up(&self.shared, true) {
-                    // Whoever touches the damaged row gets the error.
-                    Err(error) if error.code != Code::Corrupt => return Err(error),
-                    _ => {}
-                }
-            } else {
-                self.shared.wake();
-            }
+    /// Notes what opening took, and has made what the checkpoint lacks.
+    fn opened(&self, started: Instant, replayed: u64) {
+        let shared = &self.shared;
+        let (vectors, rest) = lock(&shared.saved).bytes();
+        shared.counters.vectors.store(vectors, Ordering::Relaxed);
+        shared.counters.checkpoint.store(rest, Ordering::Relaxed);
+        shared.counters.open_us.store(started.elapsed().as_micros() as u64, Ordering::Relaxed);
+        shared.counters.replayed.store(replayed, Ordering::Relaxed);
+        if replayed > 0 {
+            shared.decide(None);
+            shared.note_training();
         }
-        Ok(())
+        let state = shared.state();
+        shared.counters.rows_at_open.store(state.rows(), Ordering::Release);
+        if state.plan != Plan::Exact && state.covered() < state.rows() {
+            shared.linking.wake(shared);
+        }
+        if !self.is_read_only() {
+            shared.note_logged(0);
+        }
     }
 
     /// Options as asked, defaults filled in.
@@ -134,13 +135,40 @@ impl Index {
     }
 
     /// Inserts or replaces the items of a batch, all or nothing. Found by every search that starts afterwards.
+    ///
+    /// Once this returns, the batch is in the log as `durability` says. Callers at the same time share one sync.
     pub fn add(&self, batch: Batch, task: &Task) -> Result<()> {
-        self.write(|shared| writer::add(shared, &batch, task))
+        self.commit_one(Op::Add(batch), task).map(|_| ())
+    }
+
+    /// Several writes at once, each atomic by itself, in this order, with one sync for all. Gives how many ids each found.
+    pub fn commit(&self, ops: Vec<(Op, Task)>) -> Vec<Result<usize>> {
+        let mut outcomes = Vec::with_capacity(ops.len());
+        let mut writes = Vec::with_capacity(ops.len());
+        for (op, task) in ops {
+            match self.write(|shared| Change::check(shared, op, &task)) {
+                Ok(change) => {
+                    writes.push((change, task));
+                    outcomes.push(None);
+                }
+                Err(error) => outcomes.push(Some(Err(error))),
+            }
+        }
+        let count = writes.len();
+        let committed = guard(&self.shared, || Ok(commit(&self.shared, writes)));
+        let committed = committed.unwrap_or_else(|error| vec![Err(error); count]);
+        let mut committed = committed.into_iter().map(|outcome| outcome.map_err(|error| self.shared.aborted(error)));
+        outcomes.into_iter().filter_map(|outcome| outcome.or_else(|| committed.next())).collect()
     }
 
     /// Deletes items; gives how many were there.
     pub fn delete(&self, ids: &[Id]) -> Result<usize> {
-        self.write(|shared| writer::delete(shared, ids))
+        self.commit_one(Op::Delete(ids.to_vec()), &Task::new())
+    }
+
+    fn commit_one(&self, op: Op, task: &Task) -> Result<usize> {
+        let mut outcomes = self.commit(vec![(op, task.clone())]);
+        outcomes.pop().unwrap_or_else(|| Err(Error::new(Code::Internal, "a write without an outcome")))
     }
 
     /// Whether there is an item of that id.
@@ -244,9 +272,6 @@ impl Index {
         }
         self.abort_searches();
         self.shared.stop();
-        if let Some(background) = lock(&self.background).take() {
-            let _ = background.join();
-        }
         let saved = if self.shared.read_only || self.shared.is_poisoned() {
             Ok(())
         } else {
@@ -274,9 +299,6 @@ impl Drop for Index {
         // Without `close` nothing is saved, as if the process had ended here; the thread still has to.
         self.shared.closing.cancel();
         self.shared.stop();
-        if let Some(background) = lock(&self.background).take() {
-            let _ = background.join();
-        }
     }
 }
 
@@ -321,7 +343,17 @@ fn empty(options: &Options, directory: Option<Directory>) -> Parts {
         plan: first_plan(options),
         over_codes: codec_spec(options).is_some(),
     };
-    Parts { derived: Derived::new(options), writer: Writer::default(), directory, map: IdMap::default(), state, train_rows: 0 }
+    Parts {
+        derived: Derived::new(options),
+        saved: Saved::default(),
+        // Sequence numbers begin at 1.
+        writer: Writer { next_seq: 1, ..Writer::default() },
+        directory,
+        behind: 0,
+        map: IdMap::default(),
+        state,
+        train_rows: 0,
+    }
 }
 
 fn search_one(shared: &Shared, state: &State, query: &Query<'_>, params: &SearchParams, task: &Task) -> Result<Vec<Hit>> {
@@ -357,6 +389,11 @@ fn stats(shared: &Shared) -> Stats {
         reads_bytes: reads.bytes,
         simd: kernels::kernels().simd().name(),
         io: "pread",
+        writes: shared.writes(),
+        open: OpenStats {
+            ms: shared.counters.open_us.load(Ordering::Relaxed) as f64 / 1e3,
+            replayed: shared.counters.replayed.load(Ordering::Relaxed),
+        },
     }
 }
 
@@ -373,7 +410,17 @@ impl Shared {
     }
 
     fn disk(&self) -> DiskStats {
-        let [vectors, checkpoint] = [0, 1].map(|at: usize| self.disk[at].load(Ordering::Relaxed));
-        DiskStats { vectors, log: 0, checkpoint, total: vectors + checkpoint }
+        let counters = &self.counters;
+        let [vectors, checkpoint] = [&counters.vectors, &counters.checkpoint].map(|count| count.load(Ordering::Relaxed));
+        let log = self.directory().map_or(0, |directory| directory.log_bytes());
+        DiskStats { vectors, log, checkpoint, total: vectors + log + checkpoint }
+    }
+
+    fn writes(&self) -> WriteStats {
+        WriteStats {
+            accepted: self.counters.accepted.load(Ordering::Relaxed),
+            files: self.directory().map_or(0, |directory| directory.written()),
+            behind: self.counters.behind.load(Ordering::Relaxed),
+        }
     }
 }

@@ -12,7 +12,9 @@
 //! JavaScript.
 #![forbid(unsafe_code)]
 
+mod change;
 mod checkpoint;
+mod commit;
 mod dense;
 mod derived;
 mod error;
@@ -26,8 +28,10 @@ mod search;
 mod shared;
 mod space;
 mod state;
+mod sync;
 mod tombstones;
 mod types;
+mod worker;
 mod writer;
 
 pub use error::{Code, Error, Result};

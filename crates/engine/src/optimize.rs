@@ -7,17 +7,18 @@ use std::sync::Arc;
 
 use quant::Codec;
 use rows::Appender;
-use store::{DenseFile, FileRef};
+use store::DenseFile;
 use task::Task;
 
-use crate::checkpoint::SavedFiles;
+use crate::checkpoint::{Saved, Segment, save_with, write_rows};
 use crate::dense::Dense;
 use crate::derived::{self, CodeColumn, Derived, SAMPLE, block_rows};
 use crate::error::{Code, Error, Result};
 use crate::ids::{IdColumn, IdMap};
 use crate::metadata::MetadataColumn;
-use crate::shared::{Shared, lock};
+use crate::shared::Shared;
 use crate::state::{Plan, State};
+use crate::sync::lock;
 use crate::tombstones::Tombstones;
 use crate::types::{Placement, TrainParams, TrainReport};
 use crate::writer::Writer;
@@ -31,25 +32,27 @@ const GONE: u32 = u32::MAX;
 
 /// Decides what `auto` means, reclaims tombstones, retrains outgrown codes, and links every row.
 pub fn optimize(shared: &Shared, task: &Task) -> Result<()> {
-    let mut derived = lock(&shared.derived);
+    let mut rebuild = shared.rebuild();
+    let derived = &mut *rebuild.derived;
     shared.check_writable()?;
     shared.decide(None);
     shared.note_training();
     let state = shared.state();
-    let outgrown = outgrown(shared, &derived, &state);
+    let outgrown = outgrown(shared, derived, &state);
     if !state.dead.is_empty() || state.dense.file.extents().len() > EXTENTS {
-        compact(shared, &mut derived, outgrown, task)?;
+        compact(shared, derived, outgrown, task)?;
     } else if outgrown {
-        retrain(shared, &mut derived, &state, SAMPLE, task)?;
+        retrain(shared, derived, &state, SAMPLE, task)?;
     }
-    while derived::step(shared, &mut derived, true, task)? {}
-    Ok(())
+    while derived::step(shared, derived, u32::MAX, task)? {}
+    save_with(shared, Some(derived), true)
 }
 
 /// Trains the codes on the rows of now, encodes all rows anew and links them by the new codes.
 pub fn train(shared: &Shared, params: &TrainParams, task: &Task) -> Result<TrainReport> {
     let started = std::time::Instant::now();
-    let mut derived = lock(&shared.derived);
+    let mut rebuild = shared.rebuild();
+    let derived = &mut *rebuild.derived;
     shared.check_writable()?;
     let state = shared.state();
     let Some(spec) = shared.codec_spec() else {
@@ -65,7 +68,8 @@ pub fn train(shared: &Shared, params: &TrainParams, task: &Task) -> Result<Train
     let sample = params.sample.unwrap_or(SAMPLE).max(needed);
     let error_before =
         state.codes.as_ref().map(|codes| derived::code_error(&state.dense, codes, shared.options.seed)).transpose()?;
-    let codes = retrain(shared, &mut derived, &state, sample, task)?;
+    let codes = retrain(shared, derived, &state, sample, task)?;
+    save_with(shared, Some(derived), true)?;
     Ok(TrainReport {
         codes: shared.chosen_codes(),
         rows: u64::from(state.live()),
@@ -133,6 +137,8 @@ fn link(shared: &Shared, derived: &mut Derived, dense: &Dense, over_codes: bool,
 /// The live rows of a state, numbered anew.
 struct Compacted {
     writer: Writer,
+    /// Where they lie on disk, if that is where they live.
+    extent: Option<Segment>,
     dense: Dense,
     dead: Tombstones,
     /// New number of each old row.
@@ -153,6 +159,7 @@ fn compact(shared: &Shared, derived: &mut Derived, retrain: bool, task: &Task) -
     if before.plan == Plan::Hnsw && (!before.over_codes || next.codes.is_some()) {
         link(shared, &mut next, &compacted.dense, before.over_codes, task)?;
     }
+    let mut saved = lock(&shared.saved);
     let mut writer = lock(&shared.writer);
     let now = shared.state();
     carry_over(shared, &before, &now, &mut compacted, task)?;
@@ -164,7 +171,11 @@ fn compact(shared: &Shared, derived: &mut Derived, retrain: bool, task: &Task) -
         map.insert(&ids.get(row), row, &ids);
     }
     compacted.writer.epoch = writer.epoch + 1;
+    (compacted.writer.log, compacted.writer.next_seq) = (writer.log.take(), writer.next_seq);
     *writer = compacted.writer;
+    // The checkpoint there is goes on holding with its own numbers; the next one is written anew.
+    let (epoch, log) = (writer.epoch, saved.log);
+    *saved = Saved { rows: compacted.extent.into_iter().collect(), epoch, log, ..Saved::default() };
     let state = State {
         ids,
         metadata: writer.metadata.view(),
@@ -199,13 +210,11 @@ fn copy_live(shared: &Shared, before: &State, task: &Task) -> Result<Compacted> 
     }
     let mut records = Appender::new();
     let mut file = DenseFile::default();
-    let mut extents = Vec::new();
-    if on_disk {
-        let extent = rewrite(shared, before, task)?;
-        if let (Some(directory), Some(extent)) = (lock(&shared.directory).as_ref(), extent) {
-            file.push(directory.open_extent(&extent, task)?)?;
-            extents.push(extent);
-        }
+    let mut extent = None;
+    if let Some(directory) = shared.directory().filter(|_| on_disk && live > 0) {
+        let written = write_rows(&directory, &before.dense, 0..before.rows(), |row| before.is_live(row), task)?;
+        file.push(directory.open_extent(&written, task)?)?;
+        extent = Some(Segment { rows: 0..live, file: written });
     } else {
         records.reserve_exact(live as usize * stride)?;
         let mut failed = None;
@@ -218,37 +227,9 @@ fn copy_live(shared: &Shared, before: &State, task: &Task) -> Result<Compacted> 
     }
     let in_file = if on_disk { live } else { 0 };
     let dense = Dense { file: Arc::new(file), in_file, records: records.view(), ..before.dense.clone() };
-    let saved_rows = if on_disk { live } else { 0 };
     let longest = before.dense.longest;
-    let saved = SavedFiles::default();
-    let writer = Writer { ids, metadata, records, in_file, longest, extents, saved_rows, saved, epoch: 0 };
-    Ok(Compacted { writer, dense, dead: Tombstones::default(), numbers })
-}
-
-/// Writes the live rows to one new extent; `None` if there are none.
-fn rewrite(shared: &Shared, before: &State, task: &Task) -> Result<Option<FileRef>> {
-    let stored = shared.format.stored_bytes();
-    let extent = match lock(&shared.directory).as_ref().filter(|_| before.live() > 0) {
-        Some(directory) => directory.write_extent("rows", stored, 0),
-        None => return Ok(None),
-    };
-    let mut extent = extent?;
-    let mut buffer: Vec<u8> = Vec::with_capacity(1 << 20);
-    let mut failed = None;
-    before.dense.scan(0..before.rows(), task, |row, record| {
-        if before.is_live(row) {
-            buffer.extend_from_slice(&record[..stored]);
-        }
-        if buffer.len() + stored > 1 << 20 && failed.is_none() {
-            failed = extent.append(&buffer).err();
-            buffer.clear();
-        }
-    })?;
-    if let Some(error) = failed {
-        return Err(error.into());
-    }
-    extent.append(&buffer)?;
-    Ok(Some(extent.finish()?))
+    let writer = Writer { ids, metadata, records, in_file, longest, ..Writer::default() };
+    Ok(Compacted { writer, extent, dense, dead: Tombstones::default(), numbers })
 }
 
 fn compact_codes(

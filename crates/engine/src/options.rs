@@ -6,6 +6,9 @@ use crate::types::{Coarse, Codes, Durability, Metric, Placement, Precision};
 /// The most dimensions a vector can have.
 pub const MAX_DIMENSIONS: usize = 4096;
 
+/// See [`Options::log_bytes`]: opening replays so much in well under a second.
+pub const LOG_BYTES: u64 = 64 << 20;
+
 /// Options as the index keeps them.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Options {
@@ -31,6 +34,8 @@ pub struct Options {
     pub threads: usize,
     /// The same seed and input give the same index.
     pub seed: u64,
+    /// Bytes of log after which a checkpoint is made in the background; not saved. Default [`LOG_BYTES`].
+    pub log_bytes: u64,
 }
 
 /// Options as a caller gives them: what is left out is taken from the defaults or from what is stored.
@@ -58,6 +63,8 @@ pub struct PartialOptions {
     pub threads: Option<usize>,
     /// See [`Options::seed`].
     pub seed: Option<u64>,
+    /// See [`Options::log_bytes`].
+    pub log_bytes: Option<u64>,
 }
 
 impl PartialOptions {
@@ -79,6 +86,7 @@ impl PartialOptions {
             durability: self.durability.unwrap_or(Durability::Sync),
             threads: self.threads.unwrap_or(0),
             seed: self.seed.unwrap_or(0),
+            log_bytes: self.log_bytes.unwrap_or(LOG_BYTES),
         };
         options.check(on_disk)?;
         Ok(options)

@@ -1,10 +1,10 @@
 //! What the threads of one index share, and the order in which its locks are taken.
 //!
-//! Locks, always in this order: `derived`, `writer`, `directory`, `map`, `state`. A search takes `state` alone and
-//! for a clone of an `Arc`; nothing that waits for a disk or computes for long holds `map` or `state`.
+//! Locks, always in this order: `gate`, `derived`, `saved`, `writer`, `map`, `state`. A search takes `state` alone and
+//! for a clone of an `Arc`; nothing that waits for a disk or computes for long holds `map` or `state`, and the
+//! writer's lock is held for no more than a group of writes and their sync.
 
-use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering};
-use std::sync::{Arc, Condvar, Mutex, MutexGuard, OnceLock, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
+use std::sync::{Arc, OnceLock, PoisonError, Weak};
 
 use coarse::hnsw::ScratchPool;
 use quant::{Codec, CodecSpec};
@@ -12,39 +12,57 @@ use rayon::{ThreadPool, ThreadPoolBuilder};
 use store::Directory;
 use task::{Cancel, Task};
 
-use crate::derived::Derived;
+use crate::checkpoint::{self, Saved};
+use crate::commit::Commits;
+use crate::derived::{self, Derived};
 use crate::error::{Code, Error, Result};
 use crate::ids::IdMap;
 use crate::options::Options;
 use crate::record::Format;
 use crate::state::{Plan, State};
+use crate::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering};
+use crate::sync::{Condvar, Mutex, MutexGuard, RwLock, RwLockReadGuard, RwLockWriteGuard, lock};
 use crate::types::{Coarse, Codes, Placement};
+use crate::worker::Worker;
 use crate::writer::Writer;
 
 /// With `coarse: 'auto'`, vectors of up to so many bytes in all are compared one by one: about a millisecond.
 const EXACT_BYTES: usize = 8 << 20;
 /// A batch of so many rows may change what `auto` means; smaller ones never do.
 const LARGE_BATCH: usize = 1_000;
+/// Writers wait for the checkpoint when the log behind it is so many times as long as it should be.
+const HOLD_BACK: u64 = 4;
 
 /// One index, seen by callers and by its own thread.
 pub struct Shared {
+    me: Weak<Self>,
     pub options: Options,
     pub format: Format,
     pub read_only: bool,
-    pub derived: Mutex<Derived>,
+    /// Passed by everyone on the way to `derived`, so that who waits there is next.
+    gate: Mutex<()>,
+    derived: Mutex<Derived>,
+    /// Whether `derived` is held for longer than a block takes.
+    rebuilding: AtomicBool,
+    /// What the last checkpoint holds. Whoever has this makes the only checkpoint.
+    pub saved: Mutex<Saved>,
+    pub commits: Commits,
     pub writer: Mutex<Writer>,
     /// `None` for an index in memory only, and once closed.
-    pub directory: Mutex<Option<Directory>>,
-    /// Bytes of extents, and of the other files of the last checkpoint.
-    pub disk: [AtomicU64; 2],
+    directory: Mutex<Option<Arc<Directory>>>,
     pub map: RwLock<IdMap>,
     state: RwLock<Arc<State>>,
     pub scratch: ScratchPool,
-    pub verified: Arc<AtomicU64>,
+    pub verified: Arc<std::sync::atomic::AtomicU64>,
     /// Rows that were there when training became due; 0 before.
     train_rows: AtomicU32,
-    work: Mutex<Work>,
-    wake: Condvar,
+    /// Makes codes and links.
+    pub linking: Worker,
+    /// Makes checkpoints.
+    pub saving: Worker,
+    pub counters: Counters,
+    /// Tells writers that are held back that a checkpoint was made.
+    eased: (Mutex<()>, Condvar),
     /// Set when the index closes: searches under way stop.
     pub closing: Cancel,
     pub closed: AtomicBool,
@@ -53,43 +71,88 @@ pub struct Shared {
     search_pool: OnceLock<ThreadPool>,
 }
 
-/// What the index's own thread is told.
+/// What `stats` says of the disk.
 #[derive(Default)]
-struct Work {
-    pending: bool,
-    stop: bool,
-}
-
-/// Locks, also after a panic elsewhere: what was being written is refused by `poisoned`, not by the lock.
-pub fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
-    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+pub struct Counters {
+    /// Bytes of extents.
+    pub vectors: AtomicU64,
+    /// Bytes of the other files of the last checkpoint.
+    pub checkpoint: AtomicU64,
+    /// Bytes of the log that no checkpoint holds.
+    pub behind: AtomicU64,
+    /// Bytes of the writes that were acknowledged since opening, as they were logged.
+    pub accepted: AtomicU64,
+    /// How long opening took, in microseconds.
+    pub open_us: AtomicU64,
+    /// Rows that were there then.
+    pub rows_at_open: AtomicU32,
+    /// Writes that opening took from the log.
+    pub replayed: AtomicU64,
 }
 
 impl Shared {
-    pub fn new(options: Options, read_only: bool, parts: Parts) -> Self {
+    pub fn new(me: Weak<Self>, options: Options, read_only: bool, parts: Parts) -> Self {
         let format = Format::of(&options);
         let verified = parts.state.dense.verified.clone();
+        let counters = Counters::default();
+        counters.behind.store(parts.behind, Ordering::Relaxed);
         Self {
+            me,
             options,
             format,
             read_only,
+            gate: Mutex::default(),
             derived: Mutex::new(parts.derived),
+            rebuilding: AtomicBool::new(false),
+            saved: Mutex::new(parts.saved),
+            commits: Commits::default(),
             writer: Mutex::new(parts.writer),
-            directory: Mutex::new(parts.directory),
-            disk: Default::default(),
+            directory: Mutex::new(parts.directory.map(Arc::new)),
             map: RwLock::new(parts.map),
             state: RwLock::new(Arc::new(parts.state)),
             scratch: ScratchPool::default(),
             verified,
             train_rows: AtomicU32::new(parts.train_rows),
-            work: Mutex::default(),
-            wake: Condvar::new(),
+            linking: Worker::new("bigrain-link", |shared| &shared.linking, derived::catch_up),
+            saving: Worker::new("bigrain-save", |shared| &shared.saving, checkpoint::save_if_due),
+            counters,
+            eased: Default::default(),
             closing: Cancel::new(),
             closed: AtomicBool::new(false),
             poisoned: AtomicBool::new(false),
             build_pool: OnceLock::new(),
             search_pool: OnceLock::new(),
         }
+    }
+
+    /// This index, for a thread of its own; `None` when it is going.
+    pub fn own(&self) -> Option<Arc<Self>> {
+        self.me.upgrade()
+    }
+
+    /// The directory of an index that has one.
+    pub fn directory(&self) -> Option<Arc<Directory>> {
+        lock(&self.directory).clone()
+    }
+
+    /// Codes and links, for a piece of work that is soon done.
+    pub fn derived(&self) -> MutexGuard<'_, Derived> {
+        let _gate = lock(&self.gate);
+        lock(&self.derived)
+    }
+
+    /// Codes and links, for as long as they are made anew: checkpoints do without them meanwhile.
+    pub fn rebuild(&self) -> Rebuild<'_> {
+        let _gate = lock(&self.gate);
+        let derived = lock(&self.derived);
+        self.rebuilding.store(true, Ordering::Release);
+        Rebuild { shared: self, derived }
+    }
+
+    /// Codes and links, unless they are being made anew.
+    pub fn derived_to_save(&self) -> Option<MutexGuard<'_, Derived>> {
+        let _gate = lock(&self.gate);
+        if self.rebuilding.load(Ordering::Acquire) { None } else { Some(lock(&self.derived)) }
     }
 
     /// The state of this moment.
@@ -124,10 +187,15 @@ impl Shared {
         if self.read_only {
             return Err(Error::new(Code::ReadOnly, "the index was opened with readOnly"));
         }
-        if self.is_poisoned() {
-            return Err(Error::new(Code::Poisoned, "an earlier failure stopped writing; open the index again"));
+        self.check_not_poisoned()
+    }
+
+    /// `E_POISONED` after a failure.
+    pub fn check_not_poisoned(&self) -> Result<()> {
+        if !self.is_poisoned() {
+            return Ok(());
         }
-        Ok(())
+        Err(Error::new(Code::Poisoned, "an earlier failure stopped writing; open the index again"))
     }
 
     /// Whether writes are refused after a failure.
@@ -138,6 +206,34 @@ impl Shared {
     /// Refuses writes from now on.
     pub fn poison(&self) {
         self.poisoned.store(true, Ordering::Release);
+        self.ease();
+    }
+
+    /// Counts what a group of writes added to the log.
+    pub fn note_logged(&self, bytes: u64) {
+        self.counters.accepted.fetch_add(bytes, Ordering::Relaxed);
+        if self.counters.behind.fetch_add(bytes, Ordering::AcqRel) + bytes >= self.options.log_bytes {
+            self.saving.wake(self);
+        }
+    }
+
+    /// Lets writers go on that were held back.
+    pub fn ease(&self) {
+        drop(lock(&self.eased.0));
+        self.eased.1.notify_all();
+    }
+
+    /// Waits while checkpoints are far behind: the log stays bounded. `E_POISONED` and the like if nothing may be written.
+    pub fn hold_back(&self) -> Result<()> {
+        let most = self.options.log_bytes.saturating_mul(HOLD_BACK);
+        let mut eased = lock(&self.eased.0);
+        loop {
+            self.check_writable()?;
+            if self.counters.behind.load(Ordering::Acquire) < most || self.saving.is_stopped() {
+                return Ok(());
+            }
+            eased = self.eased.1.wait(eased).unwrap_or_else(PoisonError::into_inner);
+        }
     }
 
     /// `task`, stopped by closing too.
@@ -153,32 +249,6 @@ impl Shared {
         error
     }
 
-    /// Tells the index's own thread that there may be something to do.
-    pub fn wake(&self) {
-        lock(&self.work).pending = true;
-        self.wake.notify_one();
-    }
-
-    /// Ends the index's own thread after the step it is at.
-    pub fn stop(&self) {
-        lock(&self.work).stop = true;
-        self.wake.notify_one();
-    }
-
-    /// Waits for [`Shared::wake`]; `false` once stopped.
-    pub fn wait(&self) -> bool {
-        let mut work = lock(&self.work);
-        while !work.pending && !work.stop {
-            work = self.wake.wait(work).unwrap_or_else(PoisonError::into_inner);
-        }
-        work.pending = false;
-        !work.stop
-    }
-
-    pub fn is_stopped(&self) -> bool {
-        lock(&self.work).stop
-    }
-
     /// Threads for training, encoding and linking; apart from those that search.
     pub fn build_pool(&self) -> Result<&ThreadPool> {
         pool(&self.build_pool, self.options.thread_count(), "bigrain-build")
@@ -189,16 +259,17 @@ impl Shared {
         pool(&self.search_pool, self.options.thread_count(), "bigrain-search")
     }
 
-    /// Notes how many bytes the files take.
-    pub fn note_disk(&self, vectors: u64, checkpoint: u64) {
-        self.disk[0].store(vectors, Ordering::Relaxed);
-        self.disk[1].store(checkpoint, Ordering::Relaxed);
+    /// Ends the index's own threads.
+    pub fn stop(&self) {
+        self.linking.stop();
+        self.saving.stop();
+        self.ease();
     }
 
     /// Lets go of the directory and of the memory that searches needed.
     pub fn release(&self) {
         lock(&self.directory).take();
-        *lock(&self.derived) = Derived::new(&self.options);
+        *self.derived() = Derived::new(&self.options);
         *lock(&self.writer) = Writer::default();
         self.publish(|state| {
             state.dense.records = Default::default();
@@ -246,11 +317,26 @@ impl Shared {
     }
 }
 
+/// Codes and links, while they are made anew.
+pub struct Rebuild<'a> {
+    shared: &'a Shared,
+    pub derived: MutexGuard<'a, Derived>,
+}
+
+impl Drop for Rebuild<'_> {
+    fn drop(&mut self) {
+        self.shared.rebuilding.store(false, Ordering::Release);
+    }
+}
+
 /// The pieces an index starts from.
 pub struct Parts {
     pub derived: Derived,
+    pub saved: Saved,
     pub writer: Writer,
     pub directory: Option<Directory>,
+    /// Bytes of the log that the checkpoint does not hold.
+    pub behind: u64,
     pub map: IdMap,
     pub state: State,
     /// Rows that codes were or are to be trained on; 0 if none.

@@ -44,6 +44,12 @@ impl Codes {
         &self.bytes[row as usize * stride..][..stride]
     }
 
+    /// The codes of some rows, one after another.
+    pub fn rows(&self, rows: std::ops::Range<u32>) -> &[u8] {
+        let stride = self.codec.code_bytes();
+        &self.bytes[rows.start as usize * stride..rows.end as usize * stride]
+    }
+
     /// Estimates over the encoded rows.
     pub fn scorer(&self, query: &[f32]) -> CodeScorer<'_> {
         self.codec.scorer(query, self.strided())

@@ -47,35 +47,36 @@ impl Tombstones {
         *word |= 1 << (row % 64);
     }
 
-    /// Dead rows, ascending.
-    pub fn iter(&self) -> impl Iterator<Item = u32> + '_ {
-        (0..self.pieces.len() as u32 * BITS).filter(|&row| self.contains(row))
-    }
-
     /// Bytes held.
     pub fn bytes(&self) -> usize {
         self.pieces.capacity() * size_of::<Option<Arc<[u64; WORDS]>>>() + self.pieces.iter().flatten().count() * WORDS * 8
     }
 
-    /// Appends the rows.
+    /// Appends the rows: how many, then a bit for each row, in words, up to the last that is dead.
     pub fn write(&self, w: &mut Writer) {
         w.u32(self.count);
-        for row in self.iter() {
-            w.u32(row);
-        }
+        let words = self.pieces.iter().flat_map(|piece| piece.as_deref().unwrap_or(&[0; WORDS]));
+        words.for_each(|&word| w.u64(word));
     }
 
     /// Reads what [`Tombstones::write`] wrote, of `rows` rows.
     pub fn read(r: &mut Reader<'_>, rows: u32) -> Result<Self, wire::Error> {
         let mut dead = Self::default();
-        let mut last = None;
-        for _ in 0..r.u32()? {
-            let row = r.u32()?;
-            if row >= rows || last.is_some_and(|last| last >= row) {
-                return Err(r.error(format!("row {row} cannot be the next tombstone of {rows} rows")));
+        let count = r.u32()?;
+        let words = (r.remaining() / 8) as u64;
+        for base in (0..words * 64).step_by(64) {
+            let mut word = r.u64()?;
+            while word != 0 {
+                let row = base + u64::from(word.trailing_zeros());
+                if row >= u64::from(rows) {
+                    return Err(r.error(format!("row {row} is dead, of {rows} rows")));
+                }
+                dead.insert(row as u32);
+                word &= word - 1;
             }
-            dead.insert(row);
-            last = Some(row);
+        }
+        if dead.count != count {
+            return Err(r.error(format!("{} rows are dead, not {count}", dead.count)));
         }
         Ok(dead)
     }

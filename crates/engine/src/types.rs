@@ -44,6 +44,15 @@ pub struct Batch {
     pub metadata: Option<Vec<Option<Box<str>>>>,
 }
 
+/// A write.
+#[derive(Debug, Clone)]
+pub enum Op {
+    /// Insert or replace items.
+    Add(Batch),
+    /// Remove those of the ids that are there.
+    Delete(Vec<Id>),
+}
+
 /// What to give along with ids.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct Include {
@@ -227,6 +236,10 @@ pub struct Stats {
     pub simd: &'static str,
     /// How files are read.
     pub io: &'static str,
+    /// What writing costs.
+    pub writes: WriteStats,
+    /// What opening took.
+    pub open: OpenStats,
 }
 
 /// Bytes in memory, spare room included.
@@ -251,10 +264,30 @@ pub struct MemoryStats {
 pub struct DiskStats {
     /// Vectors and their checksums.
     pub vectors: u64,
-    /// The log (none yet: 0).
+    /// The log files that are kept: what came since the older of the two kept checkpoints.
     pub log: u64,
     /// Ids, metadata, codes, graph, manifests.
     pub checkpoint: u64,
     /// All of it.
     pub total: u64,
+}
+
+/// Bytes written since the index was opened: `files / accepted` is the write amplification.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct WriteStats {
+    /// Acknowledged writes, as they were logged.
+    pub accepted: u64,
+    /// To all files: log, checkpoints, rebuilds.
+    pub files: u64,
+    /// In the log, and in no checkpoint yet: what an opening would replay now.
+    pub behind: u64,
+}
+
+/// How the index was opened.
+#[derive(Debug, Clone, Copy, Default, PartialEq)]
+pub struct OpenStats {
+    /// Milliseconds.
+    pub ms: f64,
+    /// Writes taken from the log.
+    pub replayed: u64,
 }

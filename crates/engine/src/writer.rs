@@ -1,31 +1,27 @@
-//! Writes: check, append, publish.
+//! The writing end of an index: its columns, its log, and how a write is applied to both.
 
-use std::collections::HashMap;
-use std::sync::Arc;
+use std::ops::Range;
 
 use rayon::prelude::*;
+use rayon::ThreadPool;
 use rows::Appender;
-use store::FileRef;
-use task::Task;
+use store::{Directory, Log};
 
-use crate::checkpoint::SavedFiles;
+use crate::change::{Change, MANY_VALUES, Rows};
 use crate::dense::Dense;
 use crate::error::{Error, Result};
-use crate::ids::{IdColumn, MAX_TEXT_ID};
-use crate::metadata::{MAX_METADATA, MetadataColumn};
+use crate::ids::{IdColumn, IdMap};
+use crate::metadata::MetadataColumn;
 use crate::record::Format;
-use crate::search::check_vector;
-use crate::shared::{Shared, lock};
-use crate::types::{Batch, Id, MAX_NUMBER_ID, Metric, Placement, Precision};
+use crate::state::State;
+use crate::types::Id;
 
-/// Rows kept on disk gather in memory until they are so many bytes.
-const SPILL_BYTES: usize = 32 << 20;
-/// Rows encoded between two looks at the task.
+/// Rows brought to their form in memory at a time.
 const CHUNK: usize = 4096;
 /// The most rows of an index, dead ones included.
 const MAX_ROWS: usize = coarse::hnsw::MAX_ROWS as usize;
 
-/// The writing end of the columns.
+/// The columns that writes append to, and the log that they go through first.
 #[derive(Default)]
 pub struct Writer {
     pub ids: IdColumn,
@@ -34,220 +30,123 @@ pub struct Writer {
     pub records: Appender<u8>,
     pub in_file: u32,
     pub longest: f64,
-    /// Extents written so far: rows 0 .. `saved_rows`.
-    pub extents: Vec<FileRef>,
-    pub saved_rows: u32,
-    /// Files of the last checkpoint.
-    pub saved: SavedFiles,
     /// Counts compactions: rows of one number are the same row only within one.
     pub epoch: u64,
+    /// `None` until the first write after opening.
+    pub log: Option<Log>,
+    /// Sequence number of the next write.
+    pub next_seq: u64,
 }
 
-/// Inserts or replaces the items of `batch`, all or nothing.
-pub fn add(shared: &Shared, batch: &Batch, task: &Task) -> Result<()> {
-    let kept = check(shared, batch, task)?;
-    let mut writer = lock(&shared.writer);
-    shared.check_writable()?;
-    let state = shared.state();
-    if state.rows() as usize + kept.len() > MAX_ROWS {
-        return Err(Error::argument(format!("items: {} more would make more than 2^30 rows", kept.len())));
+/// Room that the writes of one group need.
+#[derive(Default)]
+pub struct Room {
+    rows: usize,
+    texts: usize,
+    ids: usize,
+}
+
+impl Writer {
+    /// Rows, dead ones included.
+    pub fn rows(&self) -> u32 {
+        self.ids.len() as u32
     }
-    reserve(&mut writer, shared, batch, &kept)?;
-    task.check()?;
-    // From here on nothing fails and nothing stops: the columns stay of one length.
-    append(&mut writer, shared, batch, &kept, task)?;
-    let first = state.rows();
-    let (ids, metadata) = (writer.ids.view(), writer.metadata.view());
-    let mut map = shared.map_write();
-    shared.publish(|state| {
-        for (row, &item) in (first..).zip(&kept) {
-            if let Some(replaced) = map.insert(&batch.ids[item], row, &ids) {
-                state.dead.insert(replaced);
+
+    /// Makes room in every column for one more write of a group, so that applying it cannot fail.
+    pub fn reserve(&mut self, format: Format, map: &mut IdMap, room: &mut Room, change: &Change) -> Result<()> {
+        let Change::Add(rows) = change else { return Ok(()) };
+        room.rows += rows.ids.len();
+        if self.ids.len() + room.rows > MAX_ROWS {
+            return Err(Error::argument(format!("items: {} more would make more than 2^30 rows", rows.ids.len())));
+        }
+        room.texts += rows.text_bytes();
+        room.ids += rows.ids.iter().map(IdColumn::text_bytes).sum::<usize>();
+        self.ids.reserve(room.rows, room.ids)?;
+        self.metadata.reserve(room.rows, room.texts)?;
+        self.records.reserve(room.rows * format.memory_stride())?;
+        map.reserve(room.rows, &self.ids.view())?;
+        Ok(())
+    }
+
+    /// Writes changes to the log, one record each, all or nothing as far as the caller may believe.
+    pub fn log<'a>(&mut self, directory: &Directory, changes: impl Iterator<Item = &'a Change>, sync: bool) -> Result<u64> {
+        let log = match &mut self.log {
+            Some(log) => log,
+            none => none.insert(directory.start_log(self.next_seq)?),
+        };
+        let before = log.len();
+        for change in changes {
+            let (head, rows) = change.encode();
+            log.append(&[&head, rows])?;
+        }
+        log.commit(sync)?;
+        self.next_seq = log.next_seq();
+        Ok(log.len() - before)
+    }
+
+    /// Appends the rows of a change to the columns; gives which they are. `pool` brings many to their form faster.
+    ///
+    /// # Errors
+    /// Only if [`Writer::reserve`] was not asked before.
+    pub fn append(&mut self, format: Format, change: &Change, pool: Option<&ThreadPool>) -> Result<Range<u32>> {
+        let first = self.rows();
+        if let Change::Add(rows) = change {
+            self.append_records(format, rows, pool)?;
+            for (at, id) in rows.ids.iter().enumerate() {
+                self.ids.push(id)?;
+                self.metadata.push(rows.metadata.get(at).and_then(Option::as_deref))?;
             }
         }
-        state.ids = ids;
-        state.metadata = metadata;
-        state.dense = Dense { records: writer.records.view(), longest: writer.longest, ..state.dense.clone() };
-    });
-    drop(map);
-    if shared.options.vectors == Placement::Disk && writer.records.len() >= SPILL_BYTES {
-        // A disk that refuses now is asked again by the next flush, which reports it; the rows stay in memory.
-        let _ = spill(shared, &mut writer);
+        Ok(first..self.rows())
     }
-    drop(writer);
-    shared.decide(Some(kept.len()));
-    shared.note_training();
-    shared.wake();
-    Ok(())
-}
 
-/// Deletes what is there of `ids`; how many were.
-pub fn delete(shared: &Shared, ids: &[Id]) -> Result<usize> {
-    let _writer = lock(&shared.writer);
-    shared.check_writable()?;
-    let mut map = shared.map_write();
-    let column = shared.state().ids.clone();
-    let rows: Vec<u32> = ids.iter().filter_map(|id| map.remove(id, &column)).collect();
-    if !rows.is_empty() {
-        shared.publish(|state| rows.iter().for_each(|&row| state.dead.insert(row)));
-    }
-    Ok(rows.len())
-}
-
-/// Writes the rows in memory to an extent, and forgets them where rows live on disk.
-pub fn spill(shared: &Shared, writer: &mut Writer) -> Result<()> {
-    let directory = lock(&shared.directory);
-    let Some(directory) = directory.as_ref() else { return Ok(()) };
-    let format = shared.format;
-    let stride = format.memory_stride();
-    let rows = writer.in_file + (writer.records.len() / stride) as u32;
-    if writer.saved_rows == rows {
-        return Ok(());
-    }
-    let mut extent = directory.write_extent("rows", format.stored_bytes(), writer.saved_rows)?;
-    let unsaved = (writer.saved_rows - writer.in_file) as usize * stride;
-    let mut stored = Vec::with_capacity(CHUNK * format.stored_bytes());
-    for chunk in writer.records.as_slice()[unsaved..].chunks(CHUNK * stride) {
-        stored.clear();
-        chunk.chunks_exact(stride).for_each(|record| stored.extend_from_slice(&record[..format.stored_bytes()]));
-        extent.append(&stored)?;
-    }
-    let file = extent.finish()?;
-    if shared.options.vectors == Placement::Disk {
-        let mut dense = store::DenseFile::clone(&shared.state().dense.file);
-        dense.push(directory.open_extent(&file, &Task::new())?)?;
-        let file = Arc::new(dense);
-        writer.in_file = rows;
-        writer.records = Appender::new();
-        let records = writer.records.view();
-        shared.publish(|state| state.dense = Dense { file, in_file: rows, records, ..state.dense.clone() });
-    }
-    writer.extents.push(file);
-    writer.saved_rows = rows;
-    Ok(())
-}
-
-/// The places in `batch` of the items to store: all of them, but of one id the last.
-fn check(shared: &Shared, batch: &Batch, task: &Task) -> Result<Vec<usize>> {
-    let (dims, count) = (shared.format.dims, batch.ids.len());
-    if batch.vectors.len() != count * dims {
-        let message = format!("vectors: {} numbers were given for {count} ids of {dims} dimensions", batch.vectors.len());
-        return Err(Error::new(crate::error::Code::Dimensions, message));
-    }
-    if let Some(metadata) = &batch.metadata {
-        if metadata.len() != count {
-            return Err(Error::argument(format!("metadata: {} were given for {count} ids", metadata.len())));
-        }
-        if let Some((at, text)) =
-            metadata.iter().enumerate().find_map(|(at, m)| m.as_ref().filter(|m| m.len() > MAX_METADATA).map(|m| (at, m)))
-        {
-            return Err(Error::argument(format!(
-                "metadata: item {at} has {} bytes of JSON, at most {MAX_METADATA} are kept",
-                text.len()
-            )));
-        }
-    }
-    for (at, id) in batch.ids.iter().enumerate() {
-        check_id(id).map_err(|error| Error::argument(format!("item {at}: {}", error.message)))?;
-    }
-    let vectors = || batch.vectors.par_chunks_exact(dims).enumerate();
-    shared.build_pool()?.install(|| {
-        vectors().try_for_each_init(
-            || Probe::new(shared.format),
-            |probe, (at, vector)| {
-                if at % CHUNK == 0 {
-                    task.check()?;
+    fn append_records(&mut self, format: Format, rows: &Rows, pool: Option<&ThreadPool>) -> Result<()> {
+        let (stored, stride) = (format.stored_bytes(), format.memory_stride());
+        let mut records = vec![0u8; CHUNK.min(rows.ids.len()) * stride];
+        let one = |decoded: &mut Vec<f32>, (record, bytes): (&mut [u8], &[u8])| -> f64 {
+            record.fill(0);
+            record[..stored].copy_from_slice(bytes);
+            format.decode(bytes, decoded);
+            format.finish(record, decoded)
+        };
+        for chunk in rows.records().chunks(CHUNK * stored) {
+            let records = &mut records[..chunk.len() / stored * stride];
+            let zeros = || vec![0.0; format.dims];
+            let longest = match pool.filter(|_| chunk.len() / stored * format.dims >= MANY_VALUES) {
+                Some(pool) => {
+                    let rows = records.par_chunks_exact_mut(stride).zip(chunk.par_chunks_exact(stored)).with_min_len(256);
+                    pool.install(|| rows.map_init(zeros, one).reduce(|| 0.0, f64::max))
                 }
-                probe.check(vector, at)
-            },
-        )
-    })?;
-    let mut last: HashMap<&Id, usize> = HashMap::with_capacity(count);
-    for (at, id) in batch.ids.iter().enumerate() {
-        last.insert(id, at);
-    }
-    if last.len() == count {
-        return Ok((0..count).collect());
-    }
-    Ok((0..count).filter(|at| last[&batch.ids[*at]] == *at).collect())
-}
-
-/// `E_ARGUMENT` for an id that cannot be kept.
-pub fn check_id(id: &Id) -> Result<()> {
-    match id {
-        Id::Number(number) if *number > MAX_NUMBER_ID => Err(Error::argument(format!("id: {number} is above 2^53 - 1"))),
-        Id::Text(text) if text.len() > MAX_TEXT_ID => {
-            Err(Error::argument(format!("id: a text of {} bytes was given, at most {MAX_TEXT_ID} are kept", text.len())))
-        }
-        _ => Ok(()),
-    }
-}
-
-/// Tries how a vector would be stored.
-struct Probe {
-    format: Format,
-    stored: Vec<u8>,
-    decoded: Vec<f32>,
-}
-
-impl Probe {
-    fn new(format: Format) -> Self {
-        Self { format, stored: vec![0; format.stored_bytes()], decoded: vec![0.0; format.dims] }
-    }
-
-    fn check(&mut self, vector: &[f32], at: usize) -> Result<()> {
-        let Format { dims, metric, precision } = self.format;
-        check_vector("vector", vector, dims, metric)
-            .map_err(|error| Error { message: format!("item {at}: {}", error.message), ..error })?;
-        if precision == Precision::F32 {
-            return Ok(());
-        }
-        self.format.encode(vector, at, &mut self.stored)?;
-        self.format.decode(&self.stored, &mut self.decoded);
-        if metric == Metric::Cosine && self.decoded.iter().all(|&value| value == 0.0) {
-            return Err(Error::argument(format!(
-                "item {at}: the vector is too short for this precision: it would be stored as zero"
-            )));
+                None => {
+                    let mut decoded = zeros();
+                    let rows = records.chunks_exact_mut(stride).zip(chunk.chunks_exact(stored));
+                    rows.map(|row| one(&mut decoded, row)).fold(0.0, f64::max)
+                }
+            };
+            self.longest = self.longest.max(longest);
+            self.records.extend(records)?;
         }
         Ok(())
     }
-}
 
-/// Makes room in every column, so that appending cannot fail.
-fn reserve(writer: &mut Writer, shared: &Shared, batch: &Batch, kept: &[usize]) -> Result<()> {
-    let texts = batch.metadata.as_ref().map_or(0, |all| kept.iter().filter_map(|&at| all[at].as_deref()).map(str::len).sum());
-    writer.ids.reserve(kept.iter().map(|&at| &batch.ids[at]))?;
-    writer.metadata.reserve(kept.len(), texts)?;
-    writer.records.reserve(kept.len() * shared.format.memory_stride())?;
-    let ids = shared.state().ids.clone();
-    shared.map_write().reserve(kept.len(), &ids)?;
-    Ok(())
-}
+    /// Makes `state` and `map` show a change whose rows have been appended as `rows`. Gives how many ids were there.
+    pub fn show(&self, map: &mut IdMap, state: &mut State, change: &Change, rows: Range<u32>) -> usize {
+        state.ids = self.ids.view();
+        state.metadata = self.metadata.view();
+        state.dense = Dense { records: self.records.view(), longest: self.longest, ..state.dense.clone() };
+        let gone: Vec<u32> = match change {
+            Change::Add(added) => rows.zip(&added.ids).filter_map(|(row, id)| map.insert(id, row, &state.ids)).collect(),
+            Change::Delete(ids) => ids.iter().filter_map(|id: &Id| map.remove(id, &state.ids)).collect(),
+        };
+        gone.iter().for_each(|&row| state.dead.insert(row));
+        gone.len()
+    }
 
-fn append(writer: &mut Writer, shared: &Shared, batch: &Batch, kept: &[usize], task: &Task) -> Result<()> {
-    let format = shared.format;
-    let stride = format.memory_stride();
-    let mut records = vec![0u8; CHUNK.min(kept.len()) * stride];
-    for (done, chunk) in kept.chunks(CHUNK).enumerate() {
-        let records = &mut records[..chunk.len() * stride];
-        let lengths: Vec<f64> = shared.build_pool()?.install(|| {
-            let rows = records.par_chunks_exact_mut(stride).zip(chunk).with_min_len(256);
-            let encode = |decoded: &mut Vec<f32>, (record, &at): (&mut [u8], &usize)| -> Result<f64> {
-                record.fill(0);
-                format.encode(&batch.vectors[at * format.dims..][..format.dims], at, record)?;
-                format.decode(record, decoded);
-                Ok(format.finish(record, decoded))
-            };
-            rows.map_init(|| vec![0.0; format.dims], encode).collect::<Result<_>>()
-        })?;
-        writer.longest = lengths.into_iter().fold(writer.longest, f64::max);
-        writer.records.extend(records)?;
-        task.report("add", ((done + 1) * CHUNK).min(kept.len()) as u64, kept.len() as u64);
+    /// Applies a change that an earlier process logged.
+    pub fn replay(&mut self, format: Format, map: &mut IdMap, state: &mut State, change: &Change) -> Result<()> {
+        self.reserve(format, map, &mut Room::default(), change)?;
+        let rows = self.append(format, change, None)?;
+        self.show(map, state, change, rows);
+        Ok(())
     }
-    for &at in kept {
-        writer.ids.push(&batch.ids[at])?;
-        let text = batch.metadata.as_ref().and_then(|all| all[at].as_deref());
-        writer.metadata.push(text)?;
-    }
-    Ok(())
 }

@@ -101,6 +101,11 @@ impl DenseFile {
         Ok(())
     }
 
+    /// The first `count` extents alone.
+    pub fn first(&self, count: usize) -> Self {
+        Self { extents: self.extents[..count].to_vec(), counters: self.counters.clone() }
+    }
+
     /// Number of rows.
     pub fn rows(&self) -> u32 {
         self.extents.last().map_or(0, |last| last.first_row() + last.rows())

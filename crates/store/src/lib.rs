@@ -13,6 +13,8 @@
 
 mod blob;
 mod buffer;
+#[doc(hidden)]
+pub mod decoders;
 mod dense;
 mod directory;
 mod error;

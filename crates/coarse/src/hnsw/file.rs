@@ -6,19 +6,22 @@ use super::layer::Layer;
 use super::search::Graph;
 use super::{Builder, HnswOptions, MAX_LAYERS, MAX_ROWS, NONE};
 
+/// Bytes that are gathered before they are handed on.
+const PIECE: usize = 64 << 10;
+
 impl Graph {
-    /// Appends the graph: layers from the bottom, each with its degree, members, their rows and numbers
-    /// below, and links (u32 each, little-endian).
-    pub fn write(&self, w: &mut Writer) {
+    /// Gives `out` the graph, piece by piece: layers from the bottom, each with its degree, members, their rows and
+    /// numbers below, and links (u32 each, little-endian).
+    pub fn write<E>(&self, out: &mut impl FnMut(&[u8]) -> Result<(), E>) -> Result<(), E> {
+        let mut w = Writer::with_capacity(PIECE);
         w.u8(self.layers.len() as u8);
         for (number, layer) in self.layers.iter().enumerate() {
             w.u32(layer.degree() as u32);
             w.u32(layer.len());
-            if number > 0 {
-                for local in 0..layer.len() {
-                    w.u32(layer.row(local));
-                    w.u32(layer.down(local));
-                }
+            for local in 0..if number > 0 { layer.len() } else { 0 } {
+                w.u32(layer.row(local));
+                w.u32(layer.down(local));
+                give(&mut w, PIECE, out)?;
             }
             // Links written meanwhile may name rows past this view's end: they are left out.
             for local in 0..layer.len() {
@@ -30,8 +33,10 @@ impl Graph {
                 for _ in places..layer.degree() {
                     w.u32(NONE);
                 }
+                give(&mut w, PIECE, out)?;
             }
         }
+        give(&mut w, 0, out)
     }
 
     /// Reads what [`Graph::write`] wrote, of at most `rows` rows. Every number is checked: no link, row or
@@ -45,6 +50,15 @@ impl Graph {
         }
         Ok(Self { layers })
     }
+}
+
+/// Hands on what was gathered, if it is so much.
+fn give<E>(w: &mut Writer, least: usize, out: &mut impl FnMut(&[u8]) -> Result<(), E>) -> Result<(), E> {
+    if w.len() >= least {
+        out(w.as_slice())?;
+        w.clear();
+    }
+    Ok(())
 }
 
 fn read_layer(

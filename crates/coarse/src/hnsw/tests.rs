@@ -17,9 +17,9 @@ fn build(plain: &Plain, rows: u32, block: u32) -> Builder {
 }
 
 fn bytes(graph: &Graph) -> Vec<u8> {
-    let mut writer = wire::Writer::new();
-    graph.write(&mut writer);
-    writer.into_bytes()
+    let mut bytes = Vec::new();
+    graph.write(&mut |piece| -> Result<(), ()> { Ok(bytes.extend_from_slice(piece)) }).unwrap();
+    bytes
 }
 
 fn found(graph: &Graph, plain: &Plain, query: &[f32], ef: usize, live: impl Fn(u32) -> bool) -> Vec<u32> {
