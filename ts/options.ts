@@ -7,11 +7,13 @@ import type { Codes, IndexOptions, OpenOptions } from './types.ts'
 
 const NAMES = [
   'dimensions', 'metric', 'coarse', 'codes', 'vectors', 'precision', 'hnsw', 'ivf', 'durability', 'threads', 'seed', 'memory', 'io',
+  'logBytes',
 ]
 const MAX_DIMENSIONS = 4096
 const MAX_LINKS = 128
 const MAX_EF_CONSTRUCTION = 65_536
 const MAX_THREADS = 1024
+const MIN_LOG_BYTES = 4096
 
 /** The options of the constructor. */
 export function packOptions(given: unknown): NativeOptions {
@@ -50,6 +52,7 @@ function pack(given: Partial<IndexOptions>): NativeOptions {
     durability: checkOneOf('options.durability', given.durability, ['sync', 'os']),
     threads: checkInteger('options.threads', given.threads, 1, MAX_THREADS),
     seed: checkInteger('options.seed', given.seed, 0),
+    logBytes: checkInteger('options.logBytes', given.logBytes, MIN_LOG_BYTES),
   }
 }
 
@@ -82,6 +85,7 @@ export function unpackOptions(options: NativeOptions): IndexOptions {
     durability: options.durability as IndexOptions['durability'],
     threads: options.threads || availableParallelism(),
     seed: options.seed,
+    logBytes: options.logBytes,
     io: 'auto',
   })
 }

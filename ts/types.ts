@@ -43,6 +43,11 @@ export interface IndexOptions {
   threads?: number
   /** The same seed and input give the same index. */
   seed?: number
+  /**
+   * Bytes of log after which a checkpoint is made in the background, at least 4,096. Default 64 MiB. What the log holds is
+   * applied again by the next `open` after a crash. Of an index in memory it means nothing. May differ each time it is opened.
+   */
+  logBytes?: number
   /** Bytes the index may hold in memory. */
   memory?: number
   /** How vectors on disk are read. */
@@ -181,8 +186,16 @@ export interface Stats {
   chosen: { coarse: string; codes: Codes; lists?: number; imbalance?: number }
   /** Bytes. `graph`: links; `total`: everything that the index holds, buffers too. */
   memory: { codes: number; graph: number; vectors: number; ids: number; metadata: number; total: number }
-  /** Bytes. */
+  /** Bytes. `log`: the log files that are kept, back to the older of the two kept checkpoints. */
   disk: { vectors: number; log: number; checkpoint: number; total: number }
+  /**
+   * Bytes written since the index was opened: `accepted` by acknowledged writes as they were logged, `files` to all files
+   * (log, checkpoints, rebuilds), so `files / accepted` is the write amplification; `behind`: in the log and in no
+   * checkpoint yet, which is what an opening would replay now.
+   */
+  writes: { accepted: number; files: number; behind: number }
+  /** How long opening took in milliseconds, and how many writes it took from the log. */
+  open: { ms: number; replayed: number }
   /** Full vectors verified and bytes read from disk since the index was opened. */
   reads: { vectors: number; bytes: number }
   /** The instruction set that this process chose. */

@@ -17,6 +17,7 @@ use crate::options::NativeOptions;
 use crate::shared::{Control, Shared};
 use crate::stats::NativeStats;
 use crate::table::{Columns, NativeTable};
+use crate::writes::Write;
 
 /// One index. Methods with a `token` return at once; how they ended comes by `NativeCalls`. The others do their work on
 /// the calling thread and throw errors with a code. Numbers and names were checked by the facade.
@@ -85,15 +86,13 @@ impl NativeIndex {
         watched: bool,
     ) -> Result<(), Thrown> {
         let raw = RawBatch { numbers: numbers.to_vec(), texts, vectors: vectors.to_vec(), metadata };
-        let work = move |index: &Index, task: &Task| index.add(raw.into(), task).map(|()| Value::Nothing);
-        self.shared.write(control(token, cancel, watched), work).map_err(thrown)
+        self.shared.commit(control(token, cancel, watched), Write::Add(raw)).map_err(thrown)
     }
 
     /// Removes items.
     #[napi]
     pub fn delete(&self, token: u32, numbers: &[f64], texts: Vec<String>) -> Result<(), Thrown> {
-        let ids = convert::unpack_ids(numbers, texts);
-        self.shared.write(Control::plain(token), move |index, _| index.delete(&ids).map(Value::Count)).map_err(thrown)
+        self.shared.commit(Control::plain(token), Write::Delete(numbers.to_vec(), texts)).map_err(thrown)
     }
 
     /// Whether there is an item of that id.

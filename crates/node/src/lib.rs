@@ -14,3 +14,4 @@ mod queue;
 mod shared;
 mod stats;
 mod table;
+mod writes;

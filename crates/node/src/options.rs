@@ -33,6 +33,8 @@ pub struct NativeOptions {
     pub threads: Option<u32>,
     /// 0 to 2^53-1.
     pub seed: Option<f64>,
+    /// Bytes.
+    pub log_bytes: Option<f64>,
 }
 
 /// Codes by their public names.
@@ -67,6 +69,7 @@ impl NativeOptions {
             durability: value("durability", self.durability.as_deref(), &DURABILITIES)?,
             threads: self.threads.map(|n| n as usize),
             seed: self.seed.map(|n| n as u64),
+            log_bytes: self.log_bytes.map(|n| n as u64),
         })
     }
 
@@ -102,6 +105,7 @@ impl From<&Options> for NativeOptions {
             durability: Some(name(options.durability, &DURABILITIES)),
             threads: Some(options.threads as u32),
             seed: Some(options.seed as f64),
+            log_bytes: Some(options.log_bytes as f64),
         }
     }
 }

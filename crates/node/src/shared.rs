@@ -10,11 +10,14 @@ use task::{Cancel, Task};
 use crate::calls::{Completions, Value};
 use crate::error::{aborted, closed, guard};
 use crate::queue::{Fate, Job, Queue};
+use crate::writes::{Waiting, Write, Writes};
 
 /// What JavaScript's index and its running calls share.
 pub struct Shared {
     calls: Arc<Completions>,
     phase: RwLock<Phase>,
+    /// Adds and deletes that wait.
+    waiting: Writes,
     /// One thread: writes are carried out in the order of their calls.
     writes: Queue,
     /// Bytes that the garbage collector was told of.
@@ -54,12 +57,23 @@ impl Control {
     pub fn plain(token: u32) -> Self {
         Self { token, cancel: None, watched: false }
     }
+
+    /// Whether its caller does not want it any more.
+    pub fn given_up(&self) -> bool {
+        self.cancel.as_ref().is_some_and(Cancel::is_cancelled)
+    }
 }
 
 impl Shared {
     /// Nothing is open yet.
     pub fn new(calls: Arc<Completions>) -> Self {
-        Self { calls, phase: RwLock::new(Phase::Unopened), writes: Queue::new("bigrain-write", 1), reported: AtomicI64::new(0) }
+        Self {
+            calls,
+            phase: RwLock::new(Phase::Unopened),
+            waiting: Writes::default(),
+            writes: Queue::new("bigrain-write", 1),
+            reported: AtomicI64::new(0),
+        }
     }
 
     /// Takes the index that was made or opened.
@@ -106,6 +120,25 @@ impl Shared {
             calls.done(token, outcome);
         };
         live.searches.push(Job { cancel, run: Box::new(run) });
+        Ok(())
+    }
+
+    /// Has a write carried out by the writer's thread, together with those that wait beside it. `close` waits for it.
+    pub fn commit(self: &Arc<Self>, control: Control, write: Write) -> engine::Result<()> {
+        let live = self.live()?;
+        let task = self.task(&control);
+        self.waiting.push(Waiting { write, control, task });
+        let shared = self.clone();
+        let run = move |fate: Fate| {
+            let done = carry_out(fate, || {
+                shared.waiting.work_off(&live.index, &shared.calls);
+                Ok(())
+            });
+            done.unwrap_or_else(|error| shared.waiting.fail(&shared.calls, &error));
+            drop(live);
+            shared.report_memory();
+        };
+        self.writes.push(Job { cancel: None, run: Box::new(run) });
         Ok(())
     }
 
@@ -163,6 +196,7 @@ impl Shared {
 
     /// Ends waiting calls that were cancelled. Running ones see it for themselves.
     pub fn sweep(&self) {
+        self.waiting.sweep(&self.calls);
         self.writes.sweep();
         if let Ok(live) = self.live() {
             live.searches.sweep();

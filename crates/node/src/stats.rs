@@ -28,6 +28,30 @@ pub struct NativeStats {
     pub simd: String,
     /// How files are read.
     pub io: String,
+    /// What writing costs.
+    pub writes: NativeWrites,
+    /// How the index was opened.
+    pub open: NativeOpen,
+}
+
+/// Bytes written since the index was opened.
+#[napi(object, object_from_js = false)]
+pub struct NativeWrites {
+    /// Acknowledged writes.
+    pub accepted: f64,
+    /// To all files.
+    pub files: f64,
+    /// In the log only.
+    pub behind: f64,
+}
+
+/// How the index was opened.
+#[napi(object, object_from_js = false)]
+pub struct NativeOpen {
+    /// Milliseconds.
+    pub ms: f64,
+    /// Writes taken from the log.
+    pub replayed: f64,
 }
 
 /// Bytes in memory.
@@ -114,6 +138,12 @@ impl From<Stats> for NativeStats {
             reads: NativeReads { vectors: stats.reads_vectors as f64, bytes: stats.reads_bytes as f64 },
             simd: stats.simd.into(),
             io: stats.io.into(),
+            writes: NativeWrites {
+                accepted: stats.writes.accepted as f64,
+                files: stats.writes.files as f64,
+                behind: stats.writes.behind as f64,
+            },
+            open: NativeOpen { ms: stats.open.ms, replayed: stats.open.replayed as f64 },
         }
     }
 }
