@@ -135,6 +135,14 @@ export interface NativeMemory {
   total: number
 }
 
+/** How the index was opened. */
+export interface NativeOpen {
+  /** Milliseconds. */
+  ms: number
+  /** Writes taken from the log. */
+  replayed: number
+}
+
 /** Options as JavaScript gives and gets them. Names are checked there; `undefined` stands for what was not given. */
 export interface NativeOptions {
   /** Numbers a vector. */
@@ -163,6 +171,8 @@ export interface NativeOptions {
   threads?: number
   /** 0 to 2^53-1. */
   seed?: number
+  /** Bytes. */
+  logBytes?: number
 }
 
 /** Some of the ids. */
@@ -233,6 +243,10 @@ export interface NativeStats {
   simd: string
   /** How files are read. */
   io: string
+  /** What writing costs. */
+  writes: NativeWrites
+  /** How the index was opened. */
+  open: NativeOpen
 }
 
 /** The columns, in JavaScript. */
@@ -264,4 +278,14 @@ export interface NativeTaken {
   done: Array<NativeDone>
   /** Whether there is more to take. */
   more: boolean
+}
+
+/** Bytes written since the index was opened. */
+export interface NativeWrites {
+  /** Acknowledged writes. */
+  accepted: number
+  /** To all files. */
+  files: number
+  /** In the log only. */
+  behind: number
 }

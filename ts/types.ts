@@ -127,8 +127,15 @@ export interface TrainReport {
 }
 
 export interface VerifyReport {
+  /** Whether nothing is wrong. */
   ok: boolean
+  /** What is wrong, each with its file and place. */
   problems: string[]
+  /** Files of the kept checkpoints that were read, bytes of them and of the logs, live rows. */
+  files: number
+  bytes: number
+  rows: number
+  ms: number
 }
 
 export type Include = 'metadata' | 'vector'

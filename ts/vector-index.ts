@@ -1,4 +1,4 @@
-import type { NativeIndex, NativeTable } from '#native'
+import type { NativeIndex, NativeTable, NativeVerified } from '#native'
 import { addon } from './binding.ts'
 import { type Batch, packColumns, packItems } from './batch.ts'
 import { call, callPlain, calls, type Control, type Done } from './calls.ts'
@@ -73,9 +73,7 @@ export class Index implements AsyncDisposable {
 
   /** Opens the durable index in the directory `path`; creates it when options are given and nothing is there. */
   static async open(path: string, options: OpenOptions = {}): Promise<Index> {
-    if (typeof path !== 'string' || path === '' || path.includes('\0')) {
-      throw badArgument(`path must be the path of a directory, not ${show(path)}`)
-    }
+    checkPath(path)
     const packed = packOpenOptions(options)
     const handle = new addon.NativeIndex(calls)
     await callPlain(handle, (token) => handle.open(token, path, packed.options, packed.readOnly), nothing)
@@ -226,14 +224,27 @@ export class Index implements AsyncDisposable {
     return await callPlain(this.#native, (token) => this.#native.flush(token), nothing)
   }
 
-  /** A copy in another directory. Not in this version. */
-  async snapshot(_path: string): Promise<void> {
-    throw notYet('snapshot')
+  /**
+   * Saves the state of this moment, links included, in the directory `path`, which must be new or empty, as an index of its
+   * own. Searches and writes go on. An index in memory can be saved so, and one that refuses writes after a failure.
+   */
+  async snapshot(path: string): Promise<void> {
+    this.#checkOpen()
+    checkPath(path)
+    return await callPlain(this.#native, (token) => this.#native.snapshot(token, path), nothing)
   }
 
-  /** Checks every checksum and invariant. Not in this version. */
+  /**
+   * Reads every file and log through and checks every checksum, and what must be true of ids, rows, codes and links. What
+   * is wrong is in the report; the promise rejects only if reading fails or the index is closed meanwhile.
+   */
   async verify(): Promise<VerifyReport> {
-    throw notYet('verify')
+    this.#checkOpen()
+    const read = (done: Done): VerifyReport => {
+      const { problems, ...figures } = done.verified as NativeVerified
+      return { ok: problems.length === 0, problems, ...figures }
+    }
+    return await callPlain(this.#native, (token) => this.#native.verify(token), read)
   }
 
   stats(): Stats {
@@ -276,6 +287,11 @@ export class Index implements AsyncDisposable {
 }
 
 function nothing(): void {}
+
+function checkPath(path: unknown): void {
+  if (typeof path === 'string' && path !== '' && !path.includes('\0')) return
+  throw badArgument(`path must be the path of a directory, not ${show(path)}`)
+}
 
 /** The signal and progress callback among a method's options, which may have `others` beside. */
 function packControl(what: string, options: Control, others: readonly string[] = []): Control {

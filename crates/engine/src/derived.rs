@@ -33,6 +33,15 @@ pub struct Derived {
     pub version: u64,
 }
 
+/// What was made so far, for readers and for files.
+pub struct Made {
+    /// With the rows that the codec was trained on.
+    pub codes: Option<(Codes, u32)>,
+    pub graph: Graph,
+    pub blocks: Vec<u32>,
+    pub version: u64,
+}
+
 /// Codes and what makes them.
 pub struct CodeColumn {
     pub codec: Arc<Codec>,
@@ -76,6 +85,16 @@ impl Derived {
     /// Nothing made yet.
     pub fn new(options: &Options) -> Self {
         Self { builder: Builder::new(hnsw_options(options)), blocks: Vec::new(), codes: None, replay: Vec::new(), version: 0 }
+    }
+
+    /// What was made so far.
+    pub fn made(&self) -> Made {
+        Made {
+            codes: self.codes.as_ref().map(|codes| (codes.view(), codes.trained_rows)),
+            graph: self.builder.graph(),
+            blocks: self.blocks.clone(),
+            version: self.version,
+        }
     }
 
     /// Where the next block of links ends, if there is one to be made of the first `rows` rows; `drain` of them are linked

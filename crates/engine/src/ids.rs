@@ -225,6 +225,11 @@ impl IdMap {
         self.rows.allocation_size()
     }
 
+    /// Live ids.
+    pub fn len(&self) -> usize {
+        self.rows.len()
+    }
+
     /// Makes room for `additional` more.
     pub fn reserve(&mut self, additional: usize, ids: &Ids) -> Result<(), OutOfMemory> {
         let hasher = &self.hasher;

@@ -29,8 +29,9 @@ use crate::sync::lock;
 use crate::tombstones::Tombstones;
 use crate::types::{
     Batch, Coarse, Codes, DiskStats, Hit, Id, Include, Item, MemoryStats, Op, OpenStats, Query, SearchParams, Stats, TrainParams,
-    TrainReport, WriteStats,
+    TrainReport, VerifyReport, WriteStats,
 };
+use crate::verify::verify;
 use crate::writer::Writer;
 
 /// An index. All calls are blocking and may come from any thread.
@@ -252,6 +253,34 @@ impl Index {
     /// Saves everything acknowledged so far. Nothing to do for an index in memory only.
     pub fn flush(&self) -> Result<()> {
         self.write(checkpoint::save)
+    }
+
+    /// Writes the state of this moment, with codes and links, to the directory `path`, which must be new or empty. Reads and
+    /// writes go on; an index in memory can be saved so, and one that takes no more writes.
+    ///
+    /// # Errors
+    /// `E_ARGUMENT` where something is at `path`; `E_CORRUPT`, `E_IO`; `E_ABORTED`, `E_CLOSED`. What was written until then is
+    /// no index, and a later snapshot may take its place.
+    pub fn snapshot(&self, path: &Path, task: &Task) -> Result<()> {
+        self.read(|shared| {
+            let task = shared.task(task);
+            let vfs = shared.directory().map_or_else(|| Arc::new(OsVfs) as Arc<dyn Vfs>, |directory| directory.vfs());
+            let taken = || Error::argument(format!("path: there is an index at {} already", path.display()));
+            let directory = match Directory::open(vfs, path, Mode::Create) {
+                Ok(directory) if directory.manifest().is_none() => directory,
+                Ok(_) | Err(store::Error::Locked { .. } | store::Error::Corrupt { .. }) => return Err(taken()),
+                Err(error) => return Err(error.into()),
+            };
+            checkpoint::snapshot(shared, &directory, &task)
+        })
+    }
+
+    /// Reads every file and every log, and checks what must be true of the index.
+    ///
+    /// # Errors
+    /// `E_IO`, `E_ABORTED`, `E_CLOSED`. Damage is no error here but what is looked for.
+    pub fn verify(&self, task: &Task) -> Result<VerifyReport> {
+        self.read(|shared| verify(shared, &shared.task(task)))
     }
 
     /// Where the rows and bytes are.

@@ -15,6 +15,8 @@
 mod change;
 mod checkpoint;
 mod commit;
+#[doc(hidden)]
+pub mod decoders;
 mod dense;
 mod derived;
 mod error;
@@ -31,6 +33,7 @@ mod state;
 mod sync;
 mod tombstones;
 mod types;
+mod verify;
 mod worker;
 mod writer;
 

@@ -56,6 +56,11 @@ impl Metadata {
         &self.texts[start as usize..self.ends[row] as usize]
     }
 
+    /// Rows.
+    pub fn len(&self) -> usize {
+        self.ends.len()
+    }
+
     /// Bytes held.
     pub fn bytes(&self) -> usize {
         self.ends.bytes() + self.texts.bytes()

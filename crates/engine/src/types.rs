@@ -291,3 +291,18 @@ pub struct OpenStats {
     /// Writes taken from the log.
     pub replayed: u64,
 }
+
+/// What `verify` found.
+#[derive(Debug, Clone, Default, PartialEq)]
+pub struct VerifyReport {
+    /// Files read, logs left out.
+    pub files: u64,
+    /// Bytes of them, and of the logs.
+    pub bytes: u64,
+    /// Live rows.
+    pub rows: u64,
+    /// What is wrong, each with its file and place; empty if nothing is.
+    pub problems: Vec<String>,
+    /// Milliseconds.
+    pub ms: f64,
+}

@@ -6,7 +6,7 @@ use std::path::Path;
 use std::sync::Arc;
 
 use common::clustered;
-use engine::{Batch, Code, Durability, Id, Include, Index, Op, PartialOptions, Placement, Precision};
+use engine::{Batch, Coarse, Code, Codes, Durability, Id, Include, Index, Op, PartialOptions, Placement, Precision};
 use task::Task;
 
 const DIMS: usize = 6;
@@ -131,4 +131,96 @@ fn the_log_is_trimmed_behind_checkpoints() {
             assert_eq!(first_value(&index, id), Some(row));
         }
     }
+}
+
+/// Everything an index holds, in the order of the ids.
+fn everything(index: &Index) -> Vec<Option<engine::Item>> {
+    let (mut ids, _) = index.ids(0, usize::MAX).unwrap();
+    ids.sort();
+    index.get(&ids, Include { vector: true, metadata: true }).unwrap()
+}
+
+#[test]
+fn a_snapshot_is_an_index_of_its_own() {
+    for (memory, vectors) in [(true, Placement::Memory), (false, Placement::Memory), (false, Placement::Disk)] {
+        let folder = tempfile::tempdir().unwrap();
+        let given = PartialOptions {
+            coarse: Some(Coarse::Hnsw),
+            codes: Some(Codes::Sq8),
+            vectors: Some(vectors),
+            dimensions: Some(DIMS),
+            ..PartialOptions::default()
+        };
+        let path = folder.path().join("index");
+        let index =
+            if memory { Index::new(given.complete(false).unwrap()).unwrap() } else { open(&path, given.clone()) };
+        index.add(clustered(3_000, DIMS, 0, 1), &Task::new()).unwrap();
+        index.optimize(&Task::new()).unwrap();
+        index.add(item(Id::Text("late".into()), 2.0, Some("{}")), &Task::new()).unwrap();
+        index.delete(&[Id::Number(5)]).unwrap();
+        let before = everything(&index);
+        let copy = folder.path().join("copy");
+        std::thread::scope(|scope| {
+            // Writes that come while the snapshot is made are in it as a whole or not at all.
+            let writer = scope.spawn(|| {
+                for n in 0..20 {
+                    index.add(clustered(50, DIMS, 10_000 + n * 50, n), &Task::new()).unwrap();
+                }
+            });
+            index.snapshot(&copy, &Task::new()).unwrap();
+            writer.join().unwrap();
+        });
+        let again = index.snapshot(&copy, &Task::new()).unwrap_err();
+        assert_eq!(again.code, Code::Argument, "{again}");
+        let copied = Index::open(&copy, PartialOptions::default(), false, &Task::new()).unwrap();
+        assert!(everything(&copied).len() >= before.len() && (copied.len() - before.len()) % 50 == 0);
+        let ids: Vec<Id> = before.iter().flatten().map(|item| item.id.clone()).collect();
+        assert!(copied.get(&ids, Include { vector: true, metadata: true }).unwrap() == before);
+        let report = copied.verify(&Task::new()).unwrap();
+        assert!(report.problems.is_empty() && report.files >= 7, "{report:?}");
+        copied.add(item(Id::Number(1), 9.0, None), &Task::new()).unwrap();
+        copied.close().unwrap();
+        assert_eq!(index.len(), before.len() + 1000);
+    }
+}
+
+#[test]
+fn verify_finds_a_flipped_bit_in_any_file() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("index");
+    let given = PartialOptions {
+        coarse: Some(Coarse::Hnsw),
+        codes: Some(Codes::Sq8),
+        vectors: Some(Placement::Disk),
+        ..PartialOptions::default()
+    };
+    let index = open(&path, given);
+    index.add(clustered(2_000, DIMS, 0, 1), &Task::new()).unwrap();
+    index.optimize(&Task::new()).unwrap();
+    index.add(item(Id::Number(1), 2.0, Some("{}")), &Task::new()).unwrap();
+    index.add(item(Id::Number(2), 2.0, Some("{}")), &Task::new()).unwrap();
+    let report = index.verify(&Task::new()).unwrap();
+    assert_eq!((report.problems.len(), report.rows), (0, 2_000), "{report:?}");
+    let mut damaged = 0;
+    for entry in std::fs::read_dir(&path).unwrap() {
+        let file = entry.unwrap().path();
+        let name = file.file_name().unwrap().to_string_lossy().into_owned();
+        if !name.ends_with(".grain") {
+            continue;
+        }
+        let whole = std::fs::read(&file).unwrap();
+        let mut bytes = whole.clone();
+        bytes[70] ^= 4;
+        // In place: the index has the file open.
+        std::fs::write(&file, &bytes).unwrap();
+        let report = index.verify(&Task::new()).unwrap();
+        // A log without records has nothing to damage there; one with a last record that is damaged tells by the log that follows.
+        let log = name.starts_with("log-") && !report.problems.is_empty();
+        let empty = whole[64..].iter().all(|&byte| byte == 0);
+        assert!(log || empty || report.problems.iter().any(|problem| problem.contains(&name)), "{name}: {report:?}");
+        std::fs::write(&file, &whole).unwrap();
+        damaged += 1;
+    }
+    assert!(damaged >= 8, "{damaged}");
+    assert!(index.verify(&Task::new()).unwrap().problems.is_empty());
 }

@@ -4,7 +4,7 @@ use std::collections::VecDeque;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use engine::{Hit, TrainReport};
+use engine::{Hit, TrainReport, VerifyReport};
 use napi::bindgen_prelude::Function;
 use napi::threadsafe_function::{ThreadsafeFunction, ThreadsafeFunctionCallMode};
 use napi::{Env, Status};
@@ -12,7 +12,7 @@ use napi_derive::napi;
 use task::{Cancel, Progress};
 
 use crate::convert::{self, Words};
-use crate::stats::NativeReport;
+use crate::stats::{NativeReport, NativeVerified};
 use crate::table::{Columns, NativeTable};
 
 /// Rows of results that one [`NativeCalls::take`] hands over at most (and one event at least), so that a burst of
@@ -31,6 +31,8 @@ pub enum Value {
     Table(Columns),
     /// What training did.
     Report(TrainReport),
+    /// What was verified.
+    Verified(VerifyReport),
 }
 
 enum Event {
@@ -121,6 +123,8 @@ pub struct NativeDone {
     pub table: Option<NativeTable>,
     /// Of `train`.
     pub report: Option<NativeReport>,
+    /// Of `verify`.
+    pub verified: Option<NativeVerified>,
 }
 
 /// A failed call.
@@ -242,6 +246,7 @@ impl Taker<'_> {
                 done.table = Some(columns.into());
             }
             Value::Report(report) => done.report = Some(report.into()),
+            Value::Verified(report) => done.verified = Some(report.into()),
         }
         self.done.push(done);
     }

@@ -217,6 +217,20 @@ impl NativeIndex {
         self.shared.write(Control::plain(token), |index, _| index.flush().map(|()| Value::Nothing)).map_err(thrown)
     }
 
+    /// Writes a copy of this moment to another directory, on a search thread: writes go on.
+    #[napi]
+    pub fn snapshot(&self, token: u32, path: String) -> Result<(), Thrown> {
+        let work = move |index: &Index, task: &Task| index.snapshot(&PathBuf::from(path), task).map(|()| Value::Nothing);
+        self.shared.search(Control::plain(token), work).map_err(thrown)
+    }
+
+    /// Checks everything, on a search thread.
+    #[napi]
+    pub fn verify(&self, token: u32) -> Result<(), Thrown> {
+        let work = |index: &Index, task: &Task| index.verify(task).map(Value::Verified);
+        self.shared.search(Control::plain(token), work).map_err(thrown)
+    }
+
     /// Where the bytes are.
     #[napi]
     pub fn stats(&self) -> Result<NativeStats, Thrown> {

@@ -1,6 +1,6 @@
 //! Reports by their public names.
 
-use engine::{Codes, Stats, TrainReport};
+use engine::{Codes, Stats, TrainReport, VerifyReport};
 use napi_derive::napi;
 
 use crate::options::{NativeCodes, coarse_name};
@@ -110,6 +110,28 @@ pub struct NativeReport {
     pub error_before: Option<f64>,
     /// Relative error now.
     pub error: f64,
+}
+
+/// What `verify` found: `VerifyReport` in `ts/types.ts`.
+#[napi(object, object_from_js = false)]
+pub struct NativeVerified {
+    /// Files read.
+    pub files: f64,
+    /// Bytes read.
+    pub bytes: f64,
+    /// Live rows.
+    pub rows: f64,
+    /// What is wrong.
+    pub problems: Vec<String>,
+    /// Milliseconds.
+    pub ms: f64,
+}
+
+impl From<VerifyReport> for NativeVerified {
+    fn from(report: VerifyReport) -> Self {
+        let VerifyReport { files, bytes, rows, problems, ms } = report;
+        Self { files: files as f64, bytes: bytes as f64, rows: rows as f64, problems, ms }
+    }
 }
 
 impl From<Stats> for NativeStats {

@@ -98,6 +98,30 @@ pub(crate) struct Expected<'a> {
 
 /// Everything that was written to the file. Takes memory only when header and footer have proved right.
 pub(crate) fn read(file: &dyn File, path: &Path, expected: &Expected<'_>, task: &Task) -> Result<Vec<u8>> {
+    let frame = read_frame(file, path, expected)?;
+    let no_memory = |_| Error::OutOfMemory { bytes: frame.footer.len };
+    let len = usize::try_from(frame.footer.len).map_err(|_| Error::OutOfMemory { bytes: frame.footer.len })?;
+    let mut data = Vec::new();
+    data.try_reserve_exact(len).map_err(no_memory)?;
+    read_blocks(file, path, &frame, task, |block| data.extend_from_slice(block))?;
+    Ok(data)
+}
+
+/// Reads the file through and keeps nothing.
+pub(crate) fn check(file: &dyn File, path: &Path, expected: &Expected<'_>, task: &Task) -> Result<()> {
+    let frame = read_frame(file, path, expected)?;
+    read_blocks(file, path, &frame, task, |_| ())
+}
+
+/// What stands around the blocks.
+struct Frame {
+    salt: u32,
+    /// Bytes between header and footer.
+    body: u64,
+    footer: Footer,
+}
+
+fn read_frame(file: &dyn File, path: &Path, expected: &Expected<'_>) -> Result<Frame> {
     let real = file.len().map_err(Error::io("measure", path))?;
     let framed = (HEADER + FOOTER) as u64;
     if let Some((len, _)) = expected.len_and_check
@@ -128,15 +152,14 @@ pub(crate) fn read(file: &dyn File, path: &Path, expected: &Expected<'_>, task: 
     if expected.len_and_check.is_some_and(|(_, check)| check != check_of(&bytes)) {
         return Err(Error::corrupt(path, foot, "this is not the file that the manifest means"));
     }
-    read_blocks(file, path, salt, body, &footer, task)
+    Ok(Frame { salt, body, footer })
 }
 
-fn read_blocks(file: &dyn File, path: &Path, salt: u32, body: u64, footer: &Footer, task: &Task) -> Result<Vec<u8>> {
-    let no_memory = |_| Error::OutOfMemory { bytes: footer.len };
-    let len = usize::try_from(footer.len).map_err(|_| Error::OutOfMemory { bytes: footer.len })?;
-    let (mut data, mut batch) = (Vec::new(), Vec::new());
-    data.try_reserve_exact(len).map_err(no_memory)?;
-    batch.try_reserve_exact((body as usize).min(BATCH * (BLOCK + CRC))).map_err(no_memory)?;
+fn read_blocks(file: &dyn File, path: &Path, frame: &Frame, task: &Task, mut found: impl FnMut(&[u8])) -> Result<()> {
+    let &Frame { salt, body, ref footer } = frame;
+    let mut batch = Vec::new();
+    let room = (body as usize).min(BATCH * (BLOCK + CRC));
+    batch.try_reserve_exact(room).map_err(|_| Error::OutOfMemory { bytes: room as u64 })?;
     let (mut at, end) = (HEADER as u64, HEADER as u64 + body);
     let (mut number, mut chain) = (0, 0);
     while at < end {
@@ -149,7 +172,7 @@ fn read_blocks(file: &dyn File, path: &Path, salt: u32, body: u64, footer: &Foot
                 return Err(Error::corrupt(path, at, format!("the checksum of block {number} is wrong")));
             }
             chain = crc32c_append(chain, crc);
-            data.extend_from_slice(block);
+            found(block);
             number += 1;
             at += bytes.len() as u64;
         }
@@ -157,7 +180,7 @@ fn read_blocks(file: &dyn File, path: &Path, salt: u32, body: u64, footer: &Foot
     if chain != footer.chain {
         return Err(Error::corrupt(path, end, "the blocks are not those that the footer means"));
     }
-    Ok(data)
+    Ok(())
 }
 
 /// Bound to the file, the format, the place in the file and the length.

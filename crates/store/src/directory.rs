@@ -189,6 +189,41 @@ impl Directory {
         blob::read(&*opened, &path, &expected, task)
     }
 
+    /// Reads a file through, every block verified, and keeps nothing of it.
+    ///
+    /// # Errors
+    /// As [`read_file`](Self::read_file).
+    pub fn check_file(&self, file: &FileRef, task: &Task) -> Result<()> {
+        let (path, opened) = self.open_file(file)?;
+        let expected = Expected { kind: file.kind(), number: file.number(), len_and_check: Some((file.len(), file.check())) };
+        blob::check(&*opened, &path, &expected, task)
+    }
+
+    /// Reads every log that is kept, back to what the older of the two kept states needs. Nothing may be written meanwhile.
+    ///
+    /// # Errors
+    /// As [`replay`](Self::replay).
+    pub fn check_logs(&self, task: &Task) -> Result<()> {
+        let starts = self.kept().manifests();
+        let Some(start) = starts.iter().filter_map(|manifest| manifest.log).min_by_key(|start| start.number) else { return Ok(()) };
+        let (vfs, path) = (&*self.shared.vfs, &self.shared.path);
+        replay::replay(vfs, path, &Listing::read(vfs, path)?.logs, start, task, &mut |_, _| Ok(()))?;
+        Ok(())
+    }
+
+    /// The files of the states that are kept, each once.
+    pub fn kept_files(&self) -> Vec<FileRef> {
+        let mut files: Vec<FileRef> = self.kept().manifests().iter().flat_map(|manifest| manifest.files().to_vec()).collect();
+        files.sort_by_key(FileRef::number);
+        files.dedup();
+        files
+    }
+
+    /// The disk that the directory lies on.
+    pub fn vfs(&self) -> Arc<dyn Vfs> {
+        self.shared.vfs.clone()
+    }
+
     /// Opens a file of dense rows and verifies its header and its array of checksums.
     ///
     /// # Errors

@@ -171,6 +171,25 @@ impl Extent {
         HEADER as u64 + u64::from(row - self.first_row) * self.stride as u64
     }
 
+    /// Reads every row and verifies it.
+    ///
+    /// # Errors
+    /// [`Error::Corrupt`] for the first that is damaged, [`Error::Io`], [`Error::Aborted`].
+    pub fn check(&self, task: &Task) -> Result<()> {
+        let rows = (BATCH / self.stride).max(1) as u32;
+        let end = self.first_row + self.rows();
+        let mut bytes = Vec::new();
+        for first in (self.first_row..end).step_by(rows as usize) {
+            task.check()?;
+            bytes.resize(rows.min(end - first) as usize * self.stride, 0);
+            read_exact_at(&*self.file, &mut bytes, self.offset(first)).map_err(Error::read(&self.path, self.offset(first)))?;
+            for (row, record) in (first..).zip(bytes.chunks_exact(self.stride)) {
+                self.verify(row, record)?;
+            }
+        }
+        Ok(())
+    }
+
     /// Whether `record` is what was written as `row`, which must be one of the extent's.
     #[inline]
     pub(crate) fn verify(&self, row: u32, record: &[u8]) -> Result<()> {

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use task::Task;
 use wire::crc32c_append;
 
-use crate::header::{self, Layout, VERSION};
+use crate::header::{self, COMMON, Layout, VERSION};
 use crate::log::{ALIGN, HEAD, HEADER, Head, LOG, LogStart};
 use crate::names;
 use crate::vfs::{File, Vfs, read_exact_at};
@@ -135,6 +135,9 @@ fn read_header(bytes: &mut Window, number: u64) -> Result<(u32, u64, u32)> {
     let header = bytes.get(0, HEADER as u64)?;
     let (salt, mut fields) = header::decode(&path, header, Layout::Log, LOG, number)?;
     let first_seq = fields.u64().map_err(|e| Error::corrupt(&path, e.at, e.what))?;
+    if first_seq >= names::NUMBERS {
+        return Err(Error::corrupt(&path, COMMON as u64, format!("record {first_seq} is above 2^53")));
+    }
     Ok((salt, first_seq, header::check_of(header)))
 }
 

@@ -119,6 +119,32 @@ fn read_layer(
     Ok(layer)
 }
 
+impl Graph {
+    /// What is wrong with the graph, if anything: links that lead nowhere or to their own row, members of an upper layer
+    /// that are not below it, or not in order.
+    pub fn fault(&self) -> Option<String> {
+        for (number, layer) in self.layers.iter().enumerate() {
+            for local in 0..layer.len() {
+                // Links to rows past this view's end were made since it was taken; `neighbours` leaves them out.
+                if layer.neighbours(local).any(|link| link == local) {
+                    return Some(format!("member {local} of layer {number} links to itself"));
+                }
+                if number == 0 {
+                    continue;
+                }
+                let (below, down) = (&self.layers[number - 1], layer.down(local));
+                if down >= below.len() || below.row(down) != layer.row(local) {
+                    return Some(format!("member {local} of layer {number} is not on the layer below"));
+                }
+                if local > 0 && layer.row(local - 1) >= layer.row(local) {
+                    return Some(format!("members {} and {local} of layer {number} are out of order", local - 1));
+                }
+            }
+        }
+        None
+    }
+}
+
 impl Builder {
     /// Goes on linking where `graph`, read from a file, ends.
     pub fn resume(options: HnswOptions, graph: Graph) -> Self {

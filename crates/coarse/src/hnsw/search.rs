@@ -112,7 +112,7 @@ impl<'a, S: Scorer> Walk<'a, S> {
             for (&member, &distance) in members.iter().zip(distances.iter()) {
                 self.nearest = self.nearest.min(Candidate { distance, row: member });
             }
-            if self.nearest == before {
+            if self.nearest.row == before.row {
                 break;
             }
         }

@@ -169,3 +169,13 @@ fn clusters_far_apart_stay_reachable_even_with_few_links() {
     let (one_by_one, in_blocks) = (linked(1), linked(1_000));
     assert!(in_blocks >= one_by_one - 0.03, "recall {in_blocks} linked in blocks, {one_by_one} one by one");
 }
+
+/// Rows that have no estimate compare as equal to nothing, not even themselves: a walk among them must end all the same.
+#[test]
+fn a_walk_ends_where_no_distance_is_a_number() {
+    let plain = Plain { dims: 2, values: vec![f32::NAN; 2 * 3_000] };
+    let graph = build(&plain, 3_000, 512).graph();
+    let mut scratch = Scratch::default();
+    let found = graph.search(&mut plain.scorer_of(&[0.0, 0.0]), 10, |_| true, &mut scratch, &Task::new()).unwrap();
+    assert!(found.len() <= 10);
+}

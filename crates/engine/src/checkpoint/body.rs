@@ -54,7 +54,8 @@ pub fn read_body(directory: &Directory, body: &[u8]) -> Result<Body> {
     body.options.check(true).map_err(|error| corrupt(error.message))?;
     let (counts, blocks) = (&body.counts, &body.blocks);
     let ascending = blocks.is_sorted_by(|a, b| a < b) && blocks.last().is_none_or(|&last| last <= counts.rows);
-    if counts.rows > coarse::hnsw::MAX_ROWS || counts.train_rows > counts.rows || !ascending {
+    let longest_fits = counts.longest.is_finite() && counts.longest >= 0.0;
+    if !longest_fits || counts.rows > coarse::hnsw::MAX_ROWS || counts.train_rows > counts.rows || !ascending {
         return Err(corrupt(format!("the counts do not fit {} rows", counts.rows)));
     }
     Ok(body)

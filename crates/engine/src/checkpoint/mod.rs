@@ -15,7 +15,7 @@ use std::ops::Range;
 
 pub use body::{Body, read_body};
 pub use load::load;
-pub use save::{save, save_if_due, save_with, write_rows};
+pub use save::{save, save_if_due, save_with, snapshot, write_rows};
 use store::{FileRef, LogStart};
 
 /// A file that holds some of the rows.

@@ -15,7 +15,7 @@ use wire::Writer as Bytes;
 use super::body::{self, Counts};
 use super::{Saved, Segment, Whole};
 use crate::dense::Dense;
-use crate::derived::Derived;
+use crate::derived::{Derived, Made};
 use crate::error::{Code, Result};
 use crate::shared::Shared;
 use crate::state::State;
@@ -104,29 +104,61 @@ fn write_checkpoint(
     all: bool,
 ) -> Result<Option<(Saved, u32)>> {
     let cut = cut(shared, directory, saved)?;
-    let (state, rows) = (&*cut.state, cut.state.rows());
     let mut next = if saved.epoch == cut.epoch { saved.clone() } else { saved.compacted(cut.epoch) };
     next.log = Some(cut.log);
-    save_rows(shared, directory, &mut next.rows, &state.dense, rows)?;
-    extend(&mut next.ids, rows, u32::MAX, |rows| {
-        Ok(directory.write_file("ids", |file| state.ids.write(rows, &mut |bytes| file.write(bytes)))?)
-    })?;
-    extend(&mut next.metadata, rows, u32::MAX, |rows| {
-        Ok(directory.write_file("metadata", |file| state.metadata.write(rows, &mut |bytes| file.write(bytes)))?)
-    })?;
-    keep(directory, &mut next.dead, "dead", u64::from(state.dead.len()), |w| state.dead.write(w))?;
+    write_columns(directory, &mut next, &cut.state)?;
     if let Some(derived) = derived {
-        save_derived(directory, &mut next, derived, all)?;
+        write_made(directory, &mut next, &derived.made(), all)?;
     }
-    let counts = Counts { rows, plan: state.plan, longest: cut.longest, train_rows: shared.training_due().unwrap_or(0) };
-    let body = body::write(&shared.options, &counts, &next.blocks);
+    let body = body_of(shared, &cut.state, cut.longest, &next);
     let files = next.files();
     let same = |manifest: &store::Manifest| manifest.body() == body && manifest.files() == files && manifest.log() == next.log;
     if directory.manifest().is_some_and(|manifest| same(&manifest)) {
         return Ok(None);
     }
     directory.publish(&body, &files, next.log)?;
-    Ok(Some((next, rows)))
+    Ok(Some((next, cut.state.rows())))
+}
+
+/// Writes the whole state of this moment to a directory of its own, without waiting for anybody and without keeping
+/// anybody waiting. `task` may stop it.
+pub fn snapshot(shared: &Shared, directory: &Directory, task: &Task) -> Result<()> {
+    let state = shared.state();
+    let blocks = shared.derived_to_save().map(|derived| derived.blocks.clone()).unwrap_or_default();
+    // Links and codes of the state, which later ones leave as they are.
+    let linked = state.graph.len();
+    let made = Made {
+        codes: state.codes.clone().map(|codes| (codes, shared.training_due().unwrap_or(0).min(state.rows()))),
+        graph: state.graph.clone(),
+        blocks: blocks.into_iter().filter(|&end| end <= linked).collect(),
+        version: 0,
+    };
+    let mut saved = Saved { log: Some(directory.start_log(1)?.start()), ..Saved::default() };
+    write_columns(directory, &mut saved, &state)?;
+    task.check()?;
+    write_made(directory, &mut saved, &made, true)?;
+    task.check()?;
+    let body = body_of(shared, &state, state.dense.longest, &saved);
+    Ok(directory.publish(&body, &saved.files(), saved.log)?)
+}
+
+fn body_of(shared: &Shared, state: &State, longest: f64, saved: &Saved) -> Vec<u8> {
+    let rows = state.rows();
+    let train_rows = shared.training_due().unwrap_or(0).min(rows);
+    body::write(&shared.options, &Counts { rows, plan: state.plan, longest, train_rows }, &saved.blocks)
+}
+
+/// Writes what came since `next` was saved: the truth.
+fn write_columns(directory: &Directory, next: &mut Saved, state: &State) -> Result<()> {
+    let rows = state.rows();
+    save_rows(directory, &mut next.rows, &state.dense, rows)?;
+    extend(&mut next.ids, rows, u32::MAX, |rows| {
+        Ok(directory.write_file("ids", |file| state.ids.write(rows, &mut |bytes| file.write(bytes)))?)
+    })?;
+    extend(&mut next.metadata, rows, u32::MAX, |rows| {
+        Ok(directory.write_file("metadata", |file| state.metadata.write(rows, &mut |bytes| file.write(bytes)))?)
+    })?;
+    keep(directory, &mut next.dead, "dead", u64::from(state.dead.len()), |w| state.dead.write(w))
 }
 
 impl Saved {
@@ -164,8 +196,8 @@ fn keep(directory: &Directory, kept: &mut Option<Whole>, kind: &str, mark: u64, 
     Ok(())
 }
 
-fn save_rows(shared: &Shared, directory: &Directory, segments: &mut Vec<Segment>, dense: &Dense, end: u32) -> Result<()> {
-    let small = (SMALL_EXTENT / shared.format.stored_bytes()) as u32;
+fn save_rows(directory: &Directory, segments: &mut Vec<Segment>, dense: &Dense, end: u32) -> Result<()> {
+    let small = (SMALL_EXTENT / dense.format.stored_bytes()) as u32;
     let before = segments.clone();
     let all = |rows| write_rows(directory, dense, rows, |_| true, &Task::new());
     match extend(segments, end, small, all) {
@@ -204,14 +236,14 @@ pub fn write_rows(
     Ok(extent.finish()?)
 }
 
-fn save_derived(directory: &Directory, next: &mut Saved, derived: &Derived, all: bool) -> Result<()> {
-    if next.version != derived.version {
-        (next.codec, next.graph, next.version) = (None, None, derived.version);
+/// Writes codes and links: the graph only if there is a quarter more of it, or if `all` are wanted.
+fn write_made(directory: &Directory, next: &mut Saved, made: &Made, all: bool) -> Result<()> {
+    if next.version != made.version {
+        (next.codec, next.graph, next.version) = (None, None, made.version);
         next.codes.clear();
     }
-    if let Some(codes) = &derived.codes {
-        keep(directory, &mut next.codec, "codec", u64::from(codes.trained_rows), |w| codes.codec.write(w))?;
-        let view = codes.view();
+    if let Some((view, trained_rows)) = &made.codes {
+        keep(directory, &mut next.codec, "codec", u64::from(*trained_rows), |w| view.codec.write(w))?;
         extend(&mut next.codes, view.len(), u32::MAX, |rows| {
             let head = [rows.start, rows.len() as u32].map(u32::to_le_bytes);
             Ok(directory.write_file("codes", |file| {
@@ -220,14 +252,14 @@ fn save_derived(directory: &Directory, next: &mut Saved, derived: &Derived, all:
             })?)
         })?;
     }
-    let graph = derived.builder.graph();
+    let graph = &made.graph;
     let before = next.graph.as_ref().map_or(0, |graph| graph.mark);
     let now = u64::from(graph.len());
     if now > before && (all || now >= before + before / 4) {
         let file = directory.write_file("graph", |file| graph.write(&mut |bytes| file.write(bytes)))?;
         next.graph = Some(Whole { mark: now, file });
     }
-    next.blocks = derived.blocks.clone();
+    next.blocks = made.blocks.clone();
     Ok(())
 }
 

@@ -1,0 +1,82 @@
+//! What this crate decodes, within reach of fuzzing. Not part of the API.
+//!
+//! Each function reads bytes and gives those that are written for what was read.
+
+use wire::{Error, Reader, Writer};
+
+use crate::change::Change;
+use crate::ids::{IdColumn, read_ids};
+use crate::metadata::{MetadataColumn, read_metadata};
+use crate::record::Format;
+use crate::tombstones::Tombstones;
+use crate::types::{Metric, Precision};
+
+/// The segments of the ids of all rows.
+pub fn ids(segments: &[&[u8]]) -> Result<Vec<Vec<u8>>, Error> {
+    let mut column = IdColumn::default();
+    let mut ends = Vec::new();
+    for segment in segments {
+        whole(segment, |r| read_ids(r, &mut column))?;
+        ends.push(column.len() as u32);
+    }
+    let ids = column.view();
+    let all = (0..ids.len() as u32).map(|row| ids.get(row)).count();
+    debug_assert_eq!(all, column.len());
+    written(&ends, |rows, out| ids.write(rows, out))
+}
+
+/// The segments of the metadata of all rows.
+pub fn metadata(segments: &[&[u8]]) -> Result<Vec<Vec<u8>>, Error> {
+    let mut column = MetadataColumn::default();
+    let mut ends = Vec::new();
+    for segment in segments {
+        whole(segment, |r| read_metadata(r, &mut column))?;
+        ends.push(column.len() as u32);
+    }
+    let metadata = column.view();
+    let all = (0..column.len() as u32).map(|row| metadata.get(row)).count();
+    debug_assert_eq!(all, column.len());
+    written(&ends, |rows, out| metadata.write(rows, out))
+}
+
+/// Which of so many rows are dead.
+pub fn tombstones(bytes: &[u8], rows: u32) -> Result<Vec<u8>, Error> {
+    let dead = whole(bytes, |r| Tombstones::read(r, rows))?;
+    let mut w = Writer::new();
+    dead.write(&mut w);
+    Ok(w.into_bytes())
+}
+
+/// A record of the log.
+pub fn change(dims: usize, metric: Metric, precision: Precision, payload: &[u8]) -> Result<Vec<u8>, Error> {
+    let change = Change::decode(Format { dims, metric, precision }, payload)?;
+    let (mut bytes, records) = change.encode();
+    bytes.extend_from_slice(records);
+    Ok(bytes)
+}
+
+fn whole<T>(bytes: &[u8], read: impl FnOnce(&mut Reader<'_>) -> Result<T, Error>) -> Result<T, Error> {
+    let mut reader = Reader::new(bytes);
+    let value = read(&mut reader)?;
+    reader.finish().map(|()| value)
+}
+
+type Out<'a> = &'a mut dyn FnMut(&[u8]) -> Result<(), Error>;
+
+/// The segments that end at the rows `ends`.
+fn written(
+    ends: &[u32],
+    write: impl Fn(std::ops::Range<u32>, &mut Out<'_>) -> Result<(), Error>,
+) -> Result<Vec<Vec<u8>>, Error> {
+    let mut start = 0;
+    let one = |&end: &u32| {
+        let mut bytes = Vec::new();
+        let mut out = |piece: &[u8]| {
+            bytes.extend_from_slice(piece);
+            Ok(())
+        };
+        write(std::mem::replace(&mut start, end)..end, &mut (&mut out as Out<'_>))?;
+        Ok(bytes)
+    };
+    ends.iter().map(one).collect()
+}
