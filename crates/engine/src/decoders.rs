@@ -64,10 +64,7 @@ fn whole<T>(bytes: &[u8], read: impl FnOnce(&mut Reader<'_>) -> Result<T, Error>
 type Out<'a> = &'a mut dyn FnMut(&[u8]) -> Result<(), Error>;
 
 /// The segments that end at the rows `ends`.
-fn written(
-    ends: &[u32],
-    write: impl Fn(std::ops::Range<u32>, &mut Out<'_>) -> Result<(), Error>,
-) -> Result<Vec<Vec<u8>>, Error> {
+fn written(ends: &[u32], write: impl Fn(std::ops::Range<u32>, &mut Out<'_>) -> Result<(), Error>) -> Result<Vec<Vec<u8>>, Error> {
     let mut start = 0;
     let one = |&end: &u32| {
         let mut bytes = Vec::new();

@@ -10,7 +10,7 @@ use wire::{Reader, Writer};
 use crate::types::{Id, MAX_NUMBER_ID};
 
 /// Set in a slot whose low bits are the place of a text; clear where they are the number itself.
-const TEXT: u64 = 1 << 63;
+pub const TEXT: u64 = 1 << 63;
 /// The longest text id in bytes.
 pub const MAX_TEXT_ID: usize = 64 << 10;
 

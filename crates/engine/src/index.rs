@@ -176,7 +176,12 @@ impl Index {
     pub fn has(&self, id: &Id) -> Result<bool> {
         self.shared.check_open()?;
         let map = self.shared.map_read();
-        Ok(map.get(id, &self.shared.state().ids).is_some())
+        let state = self.shared.state();
+        let found = map.get(id, &state.ids).is_some();
+        match &state.doubt {
+            Some(doubt) if !found => doubt.check_absent().map(|()| false),
+            _ => Ok(found),
+        }
     }
 
     /// The items of the ids, `None` where there is none.
@@ -188,7 +193,13 @@ impl Index {
             let rows: Vec<Option<u32>> = ids.iter().map(|id| map.get(id, &state.ids)).collect();
             drop(map);
             let item = |(row, id): (Option<u32>, &Id)| {
-                let Some(row) = row else { return Ok(None) };
+                let Some(row) = row else {
+                    state.doubt.as_ref().map_or(Ok(()), |doubt| doubt.check_absent())?;
+                    return Ok(None);
+                };
+                if let Some(doubt) = state.doubt.as_ref().filter(|_| include.metadata) {
+                    doubt.check_text(row)?;
+                }
                 let vector = if include.vector { Some(state.dense.get(row)?) } else { None };
                 let metadata = if include.metadata { state.metadata.get(row) } else { None };
                 Ok(Some(Item { id: id.clone(), vector, metadata }))
@@ -207,6 +218,7 @@ impl Index {
                 return Ok((ids, Some(row)));
             }
             if state.is_live(row) {
+                state.doubt.as_ref().map_or(Ok(()), |doubt| doubt.check_row(row))?;
                 ids.push(state.ids.get(row));
             }
         }
@@ -371,6 +383,7 @@ fn empty(options: &Options, directory: Option<Directory>) -> Parts {
         graph: Graph::default(),
         plan: first_plan(options),
         over_codes: codec_spec(options).is_some(),
+        doubt: None,
     };
     Parts {
         derived: Derived::new(options),

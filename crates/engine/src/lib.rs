@@ -19,6 +19,7 @@ mod commit;
 pub mod decoders;
 mod dense;
 mod derived;
+mod doubt;
 mod error;
 mod ids;
 mod index;

@@ -155,6 +155,12 @@ fn nearest_exactly(
 pub fn hits(state: &State, nearest: Vec<(f64, u32)>, params: &SearchParams) -> Result<Vec<Hit>> {
     let include = params.include;
     let hit = |(distance, row)| {
+        if let Some(doubt) = &state.doubt {
+            doubt.check_row(row)?;
+            if include.metadata {
+                doubt.check_text(row)?;
+            }
+        }
         let metadata = if include.metadata { state.metadata.get(row) } else { None };
         let vector = if include.vector { Some(state.dense.get(row)?) } else { None };
         Ok(Hit { id: state.ids.get(row), distance, metadata, vector })

@@ -8,6 +8,7 @@ use quant::{CodeScorer, Codec};
 use rows::View;
 
 use crate::dense::Dense;
+use crate::doubt::Doubt;
 use crate::ids::Ids;
 use crate::metadata::Metadata;
 use crate::tombstones::Tombstones;
@@ -85,6 +86,8 @@ pub struct State {
     pub graph: Graph,
     /// How candidates are found.
     pub plan: Plan,
+    /// What a reader of a damaged index does not know; `None` where nothing is damaged.
+    pub doubt: Option<Arc<Doubt>>,
     /// Whether the plan needs codes (else it works on the stored vectors).
     pub over_codes: bool,
 }

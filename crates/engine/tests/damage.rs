@@ -6,7 +6,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 use common::{answers, clustered, dims};
-use engine::{Coarse, Code, Codes, Id, Include, Index, PartialOptions, Placement, Query, SearchParams};
+use engine::{Batch, Coarse, Code, Codes, Id, Include, Index, PartialOptions, Placement, Query, SearchParams};
 use task::Task;
 
 const DIMS: usize = 12;
@@ -123,6 +123,57 @@ fn truth_that_is_damaged_is_never_guessed() {
         flip(&file(&path, kind), 200);
         let error = Index::open(&path, PartialOptions::default(), false, &Task::new()).err().unwrap();
         assert_eq!(error.code, Code::Corrupt, "{kind}: {error}");
+    }
+}
+
+/// A reader of damaged ids, metadata or tombstones gets everything whose bytes are known, and an error for the rest.
+#[test]
+fn a_reader_is_served_what_is_known() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("index");
+    let index = Index::open(&path, dims(2), false, &Task::new()).unwrap();
+    let count = 20_000u64;
+    let id = |n: u64| if n % 3 == 0 { Id::Text(format!("text {n}").into()) } else { Id::Number(n) };
+    for part in 0..4 {
+        let all: Vec<u64> = (part * count / 4..(part + 1) * count / 4).collect();
+        let vectors = all.iter().flat_map(|&n| [n as f32 + 1.0, 1.0]).collect();
+        let metadata = all.iter().map(|n| Some(format!("{{\"n\":{n}}}").into())).collect();
+        index.add(Batch { ids: all.iter().map(|&n| id(n)).collect(), vectors, metadata: Some(metadata) }, &Task::new()).unwrap();
+        index.flush().unwrap();
+    }
+    index.delete(&[id(7), id(19_000)]).unwrap();
+    index.close().unwrap();
+    for kind in ["ids", "metadata", "dead"] {
+        for at in [66, 3_000, 70_000, 140_000] {
+            let damaged = file(&path, kind);
+            let whole = fs::read(&damaged).unwrap();
+            flip(&damaged, at);
+            let reader = Index::open(&path, PartialOptions::default(), true, &Task::new()).unwrap();
+            let (mut served, mut refused) = (0, 0);
+            for n in 0..count {
+                match reader.get(&[id(n)], Include { vector: true, metadata: true }) {
+                    Ok(found) => {
+                        let found = found.into_iter().next().unwrap();
+                        assert_eq!(found.is_none(), n == 7 || n == 19_000, "{kind} {at} {n}");
+                        assert!(found.is_none_or(|item| item.metadata.unwrap().contains(&format!(":{n}}}"))));
+                        served += 1;
+                    }
+                    Err(error) => {
+                        assert!(error.code == Code::Corrupt && error.message.contains(kind), "{error}");
+                        refused += 1;
+                    }
+                }
+            }
+            // Later places lie in another block, or in the footer, which readers do without.
+            assert!((refused > 0 || at > 66) && (kind == "dead" || served > 0), "{kind} {at}: {served} {refused}");
+            let query = Query { candidates: &[1.0, 1.0], verify: &[1.0, 1.0] };
+            let hits = reader.search(&query, &SearchParams { k: 3, ..SearchParams::default() }, &Task::new());
+            match hits {
+                Ok(hits) => assert_eq!(hits[0].id, id(0)),
+                Err(error) => assert_eq!(error.code, Code::Corrupt),
+            }
+            fs::write(&damaged, whole).unwrap();
+        }
     }
 }
 

@@ -1,5 +1,6 @@
 //! Files that are written and read whole: blocks of 64 KiB, each under a checksum of its own.
 
+use std::ops::Range;
 use std::path::Path;
 use std::sync::Arc;
 
@@ -181,6 +182,37 @@ fn read_blocks(file: &dyn File, path: &Path, frame: &Frame, task: &Task, mut fou
         return Err(Error::corrupt(path, end, "the blocks are not those that the footer means"));
     }
     Ok(())
+}
+
+/// What can be read of a file of `len` bytes that may be damaged anywhere: what was written, zeros where it is not known,
+/// and where those are.
+pub(crate) fn salvage(file: &dyn File, path: &Path, number: u64, len: u64, task: &Task) -> Result<(Vec<u8>, Vec<Range<u64>>)> {
+    let salt = header::salt(number, VERSION);
+    let body = len.saturating_sub((HEADER + FOOTER) as u64);
+    let blocks = body.div_ceil((BLOCK + CRC) as u64);
+    let no_memory = |_| Error::OutOfMemory { bytes: body };
+    let (mut data, mut unknown) = (Vec::new(), Vec::new());
+    data.try_reserve_exact(body.saturating_sub(blocks * CRC as u64) as usize).map_err(no_memory)?;
+    let mut bytes = vec![0; BLOCK + CRC];
+    for number in 0..blocks {
+        task.check()?;
+        let at = number * (BLOCK + CRC) as u64;
+        let bytes = &mut bytes[..(body - at).min((BLOCK + CRC) as u64) as usize];
+        let start = data.len() as u64;
+        let whole = match read_exact_at(file, bytes, HEADER as u64 + at).map_err(Error::read(path, at)) {
+            Ok(()) => true,
+            Err(Error::Corrupt { .. }) => false,
+            Err(error) => return Err(error),
+        };
+        let (block, crc) = bytes.split_at(bytes.len().saturating_sub(CRC));
+        if whole && block_crc(salt, number, block).to_le_bytes() == crc {
+            data.extend_from_slice(block);
+        } else {
+            data.resize(data.len() + block.len(), 0);
+            unknown.push(start..data.len() as u64);
+        }
+    }
+    Ok((data, unknown))
 }
 
 /// Bound to the file, the format, the place in the file and the length.

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeSet;
 use std::io::{self, ErrorKind};
+use std::ops::Range;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
@@ -187,6 +188,19 @@ impl Directory {
         let (path, opened) = self.open_file(file)?;
         let expected = Expected { kind: file.kind(), number: file.number(), len_and_check: Some((file.len(), file.check())) };
         blob::read(&*opened, &path, &expected, task)
+    }
+
+    /// What can still be read of a file: the bytes that were written to it, zeros where they are not known, and where
+    /// those are. A file that is missing is unknown as a whole.
+    ///
+    /// # Errors
+    /// [`Error::Io`], [`Error::OutOfMemory`], [`Error::Aborted`].
+    pub fn salvage_file(&self, file: &FileRef, task: &Task) -> Result<(Vec<u8>, Vec<Range<u64>>)> {
+        match self.open_file(file) {
+            Ok((path, opened)) => blob::salvage(&*opened, &path, file.number(), file.len(), task),
+            Err(Error::Corrupt { .. }) => Ok((Vec::new(), Vec::new())),
+            Err(error) => Err(error),
+        }
     }
 
     /// Reads a file through, every block verified, and keeps nothing of it.

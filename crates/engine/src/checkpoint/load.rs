@@ -15,7 +15,8 @@ use crate::change::Change;
 use crate::dense::Dense;
 use crate::derived::{CodeColumn, Derived, hnsw_options, resume};
 use crate::error::{Code, Error, Result};
-use crate::ids::{IdColumn, IdMap, read_ids, segment};
+use crate::doubt::Doubt;
+use crate::ids::{IdColumn, IdMap, Ids, read_ids, segment};
 use crate::metadata::{MetadataColumn, read_metadata};
 use crate::options::Options;
 use crate::record::Format;
@@ -66,34 +67,38 @@ fn corrupt(directory: &Directory, what: &str, why: impl std::fmt::Display) -> Er
 }
 
 /// A checkpoint being read.
-struct Loading<'a> {
-    directory: &'a Directory,
-    manifest: &'a Manifest,
-    body: &'a Body,
+pub struct Loading<'a> {
+    pub directory: &'a Directory,
+    pub manifest: &'a Manifest,
+    pub body: &'a Body,
     options: &'a Options,
     read_only: bool,
-    task: &'a Task,
+    pub task: &'a Task,
+}
+
+/// The columns that are kept whole in memory.
+struct Columns {
+    ids: IdColumn,
+    metadata: MetadataColumn,
+    dead: Tombstones,
+    /// Files of ids and of metadata.
+    files: [Vec<Segment>; 2],
+    doubt: Option<Arc<Doubt>>,
 }
 
 impl Loading<'_> {
     fn parts(&self) -> Result<Parts> {
         let counts = &self.body.counts;
-        let mut ids = IdColumn::default();
-        let id_files = self.segments("ids", |r| {
-            read_ids(r, &mut ids)?;
-            Ok(ids.len())
-        })?;
-        let mut metadata = MetadataColumn::default();
-        let metadata_files = self.segments("metadata", |r| {
-            read_metadata(r, &mut metadata)?;
-            Ok(metadata.len())
-        })?;
-        let dead = self.truth(&self.only("dead")?, |r| Tombstones::read(r, counts.rows))?;
+        let Columns { ids, metadata, dead, files, doubt } = match self.columns() {
+            Err(error) if self.read_only && error.code == Code::Corrupt => self.salvaged()?,
+            columns => columns?,
+        };
+        let [id_files, metadata_files] = files;
         let extents: Vec<FileRef> = self.manifest.files_of("rows").cloned().collect();
         let (dense, records, rows) = self.rows(&extents)?;
         let (derived, codes) = self.derived()?;
         let view = ids.view();
-        let map = self.map(&view, &dead)?;
+        let map = self.map(&view, &dead, doubt.as_deref())?;
         let saved = Saved {
             rows,
             ids: id_files,
@@ -116,6 +121,7 @@ impl Loading<'_> {
             plan: counts.plan,
             over_codes: codec_spec(self.options).is_some(),
             dense,
+            doubt,
         };
         let (in_file, longest) = (state.dense.in_file, counts.longest);
         let next_seq = self.manifest.log().map_or(0, |log| log.seq);
@@ -123,7 +129,27 @@ impl Loading<'_> {
         Ok(Parts { derived, saved, writer, directory: None, behind: 0, map, state, train_rows: counts.train_rows })
     }
 
-    fn only(&self, kind: &str) -> Result<FileRef> {
+    fn columns(&self) -> Result<Columns> {
+        let (mut ids, mut metadata) = (IdColumn::default(), MetadataColumn::default());
+        let id_files = self.segments("ids", |r| {
+            read_ids(r, &mut ids)?;
+            Ok(ids.len())
+        })?;
+        let metadata_files = self.segments("metadata", |r| {
+            read_metadata(r, &mut metadata)?;
+            Ok(metadata.len())
+        })?;
+        let dead = self.truth(&self.only("dead")?, |r| Tombstones::read(r, self.body.counts.rows))?;
+        Ok(Columns { ids, metadata, dead, files: [id_files, metadata_files], doubt: None })
+    }
+
+    /// The columns of a damaged index, for a reader.
+    fn salvaged(&self) -> Result<Columns> {
+        let (ids, metadata, dead, doubt) = self.salvage()?;
+        Ok(Columns { ids, metadata, dead, files: Default::default(), doubt: Some(Arc::new(doubt)) })
+    }
+
+    pub fn only(&self, kind: &str) -> Result<FileRef> {
         let missing = || corrupt(self.directory, "the manifest", format!("it names no file of kind {kind}"));
         self.manifest.files_of(kind).next().cloned().ok_or_else(missing)
     }
@@ -154,10 +180,11 @@ impl Loading<'_> {
         Ok(segments)
     }
 
-    fn map(&self, ids: &crate::ids::Ids, dead: &Tombstones) -> Result<IdMap> {
+    fn map(&self, ids: &Ids, dead: &Tombstones, doubt: Option<&Doubt>) -> Result<IdMap> {
         let mut map = IdMap::default();
         map.reserve(ids.len() - dead.len() as usize, ids)?;
-        for row in (0..ids.len() as u32).filter(|&row| !dead.contains(row)) {
+        let in_doubt = |row| doubt.is_some_and(|doubt| doubt.rows.contains(row));
+        for row in (0..ids.len() as u32).filter(|&row| !dead.contains(row) && !in_doubt(row)) {
             if map.insert(&ids.get(row), row, ids).is_some() {
                 return Err(corrupt(self.directory, "ids", format!("row {row} has the id of another live row")));
             }

@@ -9,6 +9,7 @@
 
 mod body;
 mod load;
+mod salvage;
 mod save;
 
 use std::ops::Range;
