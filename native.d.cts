@@ -65,6 +65,10 @@ export declare class NativeIndex {
   optimize(token: number, cancel: NativeCancel | undefined | null, watched: boolean): void
   /** Saves. */
   flush(token: number): void
+  /** Writes a copy of this moment to another directory, on a search thread: writes go on. */
+  snapshot(token: number, path: string): void
+  /** Checks everything, on a search thread. */
+  verify(token: number): void
   /** Where the bytes are. */
   stats(): NativeStats
   /** Ends waiting calls that were cancelled. */
@@ -109,6 +113,8 @@ export interface NativeDone {
   table?: NativeTable
   /** Of `train`. */
   report?: NativeReport
+  /** Of `verify`. */
+  verified?: NativeVerified
 }
 
 /** A failed call. */
@@ -278,6 +284,20 @@ export interface NativeTaken {
   done: Array<NativeDone>
   /** Whether there is more to take. */
   more: boolean
+}
+
+/** What `verify` found: `VerifyReport` in `ts/types.ts`. */
+export interface NativeVerified {
+  /** Files read. */
+  files: number
+  /** Bytes read. */
+  bytes: number
+  /** Live rows. */
+  rows: number
+  /** What is wrong. */
+  problems: Array<string>
+  /** Milliseconds. */
+  ms: number
 }
 
 /** Bytes written since the index was opened. */

@@ -77,8 +77,29 @@ export function native<T>(call: () => T): T {
   }
 }
 
+/**
+ * Reads arguments. What a caller's own getters, proxies and iterators throw meanwhile, or what is thrown because an argument
+ * is not what it claims to be, comes out as a `BigrainError` with that as its cause.
+ */
+export function reading<T>(read: () => T): T {
+  try {
+    return read()
+  } catch (error) {
+    if (error instanceof BigrainError) throw error
+    throw badArgument('an argument could not be read', error)
+  }
+}
+
 /** A value as an error message shows it: short, and never throwing. */
 export function show(value: unknown): string {
+  try {
+    return describe(value)
+  } catch {
+    return 'something that cannot be looked at'
+  }
+}
+
+function describe(value: unknown): string {
   switch (typeof value) {
     case 'string':
       return JSON.stringify(value.length > 40 ? `${value.slice(0, 40)}…` : value)

@@ -1,7 +1,7 @@
 // `add` of an iterable: taken in chunks, each an atomic batch.
 import { BatchBuilder, type Batch } from './batch.ts'
 import type { Control } from './calls.ts'
-import { aborted, BigrainError, badArgument } from './errors.ts'
+import { aborted, BigrainError, badArgument, reading } from './errors.ts'
 
 const CHUNK_ROWS = 1024
 const CHUNK_BYTES = 4 * 1024 * 1024
@@ -16,7 +16,7 @@ export async function addStream(
   control: Control,
   add: AddBatch,
 ): Promise<void> {
-  const source = new Source(items, control.signal)
+  const source = reading(() => new Source(items, control.signal))
   const rows = Math.max(1, Math.min(CHUNK_ROWS, Math.floor(CHUNK_BYTES / (4 * dimensions))))
   const total = sizeOf(items)
   let added = 0

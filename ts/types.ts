@@ -197,8 +197,8 @@ export interface Stats {
   disk: { vectors: number; log: number; checkpoint: number; total: number }
   /**
    * Bytes written since the index was opened: `accepted` by acknowledged writes as they were logged, `files` to all files
-   * (log, checkpoints, rebuilds), so `files / accepted` is the write amplification; `behind`: in the log and in no
-   * checkpoint yet, which is what an opening would replay now.
+   * (log, checkpoints, rebuilds), so `files / accepted` is the write amplification; `behind`: logged since
+   * the last checkpoint began, which is what an opening would replay once that is published.
    */
   writes: { accepted: number; files: number; behind: number }
   /** How long opening took in milliseconds, and how many writes it took from the log. */

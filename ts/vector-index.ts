@@ -3,7 +3,7 @@ import { addon } from './binding.ts'
 import { type Batch, packColumns, packItems } from './batch.ts'
 import { call, callPlain, calls, type Control, type Done } from './calls.ts'
 import { checkInteger, checkNames, checkSignal } from './check.ts'
-import { aborted, BigrainError, badArgument, native, notYet, show } from './errors.ts'
+import { aborted, BigrainError, badArgument, native, notYet, reading, show } from './errors.ts'
 import { MatchTable, readHits, readItems } from './hits.ts'
 import { checkId, packIds, unpackIds } from './ids.ts'
 import { packOpenOptions, packOptions, unpackCodes, unpackOptions } from './options.ts'
@@ -63,7 +63,7 @@ export class Index implements AsyncDisposable {
     if (options instanceof Opened) {
       this.#native = options.native
     } else {
-      const packed = packOptions(options)
+      const packed = reading(() => packOptions(options))
       this.#native = new addon.NativeIndex(calls)
       native(() => this.#native.create(packed))
     }
@@ -74,7 +74,7 @@ export class Index implements AsyncDisposable {
   /** Opens the durable index in the directory `path`; creates it when options are given and nothing is there. */
   static async open(path: string, options: OpenOptions = {}): Promise<Index> {
     checkPath(path)
-    const packed = packOpenOptions(options)
+    const packed = reading(() => packOpenOptions(options))
     const handle = new addon.NativeIndex(calls)
     await callPlain(handle, (token) => handle.open(token, path, packed.options, packed.readOnly), nothing)
     return new Index(new Opened(handle) as unknown as IndexOptions)
@@ -91,15 +91,18 @@ export class Index implements AsyncDisposable {
    */
   async add(items: Iterable<Item> | AsyncIterable<Item> | Columns, options: WriteOptions = {}): Promise<void> {
     this.#checkOpen()
-    const control = packControl('add options', options)
+    const control = reading(() => packControl('add options', options))
     if (typeof items !== 'object' || items === null) {
       throw badArgument(`items must be an iterable of items, or columns, not ${show(items)}`)
     }
-    if (Array.isArray(items)) return await this.#addBatch(packItems(items, this.#dimensions), control)
-    if (Symbol.asyncIterator in items || Symbol.iterator in items) {
-      return await addStream(items, this.#dimensions, control, (batch, signal) => this.#addBatch(batch, { signal }))
+    const dimensions = this.#dimensions
+    const list = reading(() => Array.isArray(items))
+    if (list) return await this.#addBatch(reading(() => packItems(items as Item[], dimensions)), control)
+    if (reading(() => Symbol.asyncIterator in items || Symbol.iterator in items)) {
+      const iterable = items as Iterable<Item> | AsyncIterable<Item>
+      return await addStream(iterable, dimensions, control, (batch, signal) => this.#addBatch(batch, { signal }))
     }
-    return await this.#addBatch(packColumns(items, this.#dimensions), control)
+    return await this.#addBatch(reading(() => packColumns(items as Columns, dimensions)), control)
   }
 
   /** Streams a file of vectors in. Not in this version. */
@@ -110,7 +113,7 @@ export class Index implements AsyncDisposable {
   /** Removes items. Gives how many of them were there. */
   async delete(ids: Iterable<Id>): Promise<number> {
     this.#checkOpen()
-    const { numbers, texts } = packIds(listIds(ids))
+    const { numbers, texts } = packIds(reading(() => listIds(ids)))
     return await callPlain(this.#native, (token) => this.#native.delete(token, numbers, texts), (done) => done.count as number)
   }
 
@@ -123,9 +126,8 @@ export class Index implements AsyncDisposable {
   /** The items of `ids`, in that order; `undefined` where there is none. Vectors are what is stored. */
   async get(ids: Iterable<Id>, options: GetOptions = {}): Promise<(Item | undefined)[]> {
     this.#checkOpen()
-    checkNames('get options', options, ['include'])
-    const include = packInclude(options.include) ?? METADATA | VECTOR
-    const list = listIds(ids)
+    const include = reading(() => packGet(options))
+    const list = reading(() => listIds(ids))
     const { numbers, texts } = packIds(list)
     return await callPlain(
       this.#native,
@@ -156,8 +158,8 @@ export class Index implements AsyncDisposable {
   /** The `k` nearest items, by (distance, id). Runs on a thread of the index. */
   async search(query: Vector | Query, options?: SearchOptions): Promise<Hit[]> {
     this.#checkOpen()
-    const { k, ef, rerank, include, signal } = packSearch(options)
-    const { candidates, verify } = packQuery(query, this.#dimensions)
+    const { k, ef, rerank, include, signal } = reading(() => packSearch(options))
+    const { candidates, verify } = reading(() => packQuery(query, this.#dimensions))
     const index = this.#native
     // Plain hits never get here as a table, but where they are too many to be packed.
     return await call(
@@ -171,9 +173,9 @@ export class Index implements AsyncDisposable {
   /** As `search`, on the calling thread. */
   searchSync(query: Vector | Query, options?: SearchOptions): Hit[] {
     this.#checkOpen()
-    const { k, ef, rerank, include, signal } = packSearch(options)
+    const { k, ef, rerank, include, signal } = reading(() => packSearch(options))
     if (signal?.aborted) throw aborted(signal)
-    const { candidates, verify } = packQuery(query, this.#dimensions)
+    const { candidates, verify } = reading(() => packQuery(query, this.#dimensions))
     const room = 2 * Math.min(k, this.size)
     if (this.#scratch.length < room) this.#scratch = new Float64Array(2 * room)
     const scratch = this.#scratch
@@ -185,8 +187,8 @@ export class Index implements AsyncDisposable {
   /** The nearest items of each query, by all threads of the index or `options.threads`. */
   async searchBatch(queries: Float32Array | Vector[], options?: SearchOptions): Promise<Matches> {
     this.#checkOpen()
-    const { k, ef, rerank, include, threads, signal } = packSearch(options)
-    const block = packQueries(queries, this.#dimensions)
+    const { k, ef, rerank, include, threads, signal } = reading(() => packSearch(options))
+    const block = reading(() => packQueries(queries, this.#dimensions))
     const index = this.#native
     return await call(
       index,
@@ -199,8 +201,8 @@ export class Index implements AsyncDisposable {
   /** Fits the codes to the data and encodes every row anew. Searches go on meanwhile. */
   async train(options: TrainOptions = {}): Promise<TrainReport> {
     this.#checkOpen()
-    const control = packControl('train options', options, ['sample'])
-    const sample = checkInteger('train option sample', options.sample, 1)
+    const control = reading(() => packControl('train options', options, ['sample']))
+    const sample = reading(() => checkInteger('train option sample', options.sample, 1))
     const index = this.#native
     return await call(
       index,
@@ -213,7 +215,7 @@ export class Index implements AsyncDisposable {
   /** Makes all links and compacts, for search speed. Searches go on meanwhile. */
   async optimize(options: OptimizeOptions = {}): Promise<void> {
     this.#checkOpen()
-    const control = packControl('optimize options', options)
+    const control = reading(() => packControl('optimize options', options))
     const index = this.#native
     return await call(index, control, (token, cancel, progress) => index.optimize(token, cancel, progress), nothing)
   }
@@ -303,8 +305,18 @@ function packControl(what: string, options: Control, others: readonly string[] =
   return { signal: checkSignal(options.signal), onProgress }
 }
 
-/** A copy, as a list. */
+/** What `get` is to give along. */
+function packGet(options: GetOptions): number {
+  checkNames('get options', options, ['include'])
+  return packInclude(options.include) ?? METADATA | VECTOR
+}
+
+/** A checked copy, as a list. Each id is looked at as it comes: what never ends must at least go on giving ids. */
 function listIds(ids: unknown): readonly Id[] {
-  if (typeof ids === 'object' && ids !== null && Symbol.iterator in ids) return Array.from(ids as Iterable<Id>)
-  throw badArgument(`ids must be an iterable of ids, not ${show(ids)}`)
+  if (typeof ids !== 'object' || ids === null || !(Symbol.iterator in ids)) {
+    throw badArgument(`ids must be an iterable of ids, not ${show(ids)}`)
+  }
+  const list: Id[] = []
+  for (const id of ids as Iterable<unknown>) list.push(checkId(id, 'ids[]', list.length))
+  return list
 }

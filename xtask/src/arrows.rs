@@ -41,7 +41,8 @@ pub const ROOMS: &[Room] = &[
     room(
         "engine",
         &["task", "kernels", "rows", "wire", "cluster", "quant", "coarse", "store"],
-        &["bytemuck", "half", "hashbrown", "rayon"],
+        // shuttle: the locks of a model checker, with a feature that nothing shipped turns on
+        &["bytemuck", "half", "hashbrown", "rayon", "shuttle"],
     ),
     Room {
         unsafe_code: UnsafeCode::FromMacros,
@@ -49,6 +50,8 @@ pub const ROOMS: &[Room] = &[
     },
     // Speed measured where JavaScript does not reach. Nothing that is shipped may use it.
     room("bench", &["kernels"], &[]),
+    // The whole engine over a simulated disk. Nothing that is shipped may use it.
+    room("sim", &["task", "kernels", "wire", "quant", "coarse", "store", "engine"], &[]),
 ];
 
 /// The workspace's packages and what they say they depend on (normal and build; a test may use what it likes).
@@ -145,9 +148,14 @@ mod tests {
 
     #[test]
     fn any_other_arrow_is_named() {
-        for (from, to) in
-            [("kernels", "engine"), ("coarse", "quant"), ("engine", "napi"), ("quant", "store"), ("engine", "bench")]
-        {
+        for (from, to) in [
+            ("kernels", "engine"),
+            ("coarse", "quant"),
+            ("engine", "napi"),
+            ("quant", "store"),
+            ("engine", "bench"),
+            ("node", "sim"),
+        ] {
             let found = with_arrow(from, to, "null");
             assert_eq!(found.len(), 1, "{found:?}");
             assert!(found[0].starts_with(&format!("{from} -> {to}:")), "{found:?}");

@@ -119,6 +119,10 @@ impl Change {
         }
         let mut records = r.vec(r.remaining())?;
         records.extend_from_slice(r.raw(r.remaining())?);
+        let mut decoded = vec![0.0; format.dims];
+        if let Some(row) = records.chunks_exact(format.stored_bytes()).position(|stored| !format.fits(stored, &mut decoded)) {
+            return Err(r.error(format!("row {row} is no vector that could have been added")));
+        }
         Ok(Self::Add(Rows { ids, metadata, records: Records::Bytes(records) }))
     }
 }

@@ -20,7 +20,7 @@ pub fn ids(segments: &[&[u8]]) -> Result<Vec<Vec<u8>>, Error> {
         ends.push(column.len() as u32);
     }
     let ids = column.view();
-    let all = (0..ids.len() as u32).map(|row| ids.get(row)).count();
+    let all = (0..ids.len() as u32).map(|row| ids.get(row)).collect::<Vec<_>>().len();
     debug_assert_eq!(all, column.len());
     written(&ends, |rows, out| ids.write(rows, out))
 }
@@ -34,7 +34,7 @@ pub fn metadata(segments: &[&[u8]]) -> Result<Vec<Vec<u8>>, Error> {
         ends.push(column.len() as u32);
     }
     let metadata = column.view();
-    let all = (0..column.len() as u32).map(|row| metadata.get(row)).count();
+    let all = (0..column.len() as u32).map(|row| metadata.get(row)).collect::<Vec<_>>().len();
     debug_assert_eq!(all, column.len());
     written(&ends, |rows, out| metadata.write(rows, out))
 }

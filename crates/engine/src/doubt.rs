@@ -30,6 +30,11 @@ impl Doubt {
         if self.rows.is_empty() { Ok(()) } else { Err(self.error("the id may be that of a row that is not known")) }
     }
 
+    /// `E_CORRUPT`: a copy would hold as known what is not.
+    pub fn check_copy(&self) -> Result<()> {
+        Err(self.error("not all of the index is known, so it cannot be copied"))
+    }
+
     fn error(&self, what: &str) -> Error {
         Error::new(Code::Corrupt, format!("{what}: {}", self.damage.join("; ")))
     }

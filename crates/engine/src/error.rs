@@ -100,7 +100,7 @@ impl From<store::Error> for Error {
     fn from(error: store::Error) -> Self {
         let code = match &error {
             store::Error::Io { .. } | store::Error::OutOfMemory { .. } => Code::Io,
-            store::Error::Corrupt { .. } => Code::Corrupt,
+            store::Error::Corrupt { .. } | store::Error::Unknown { .. } => Code::Corrupt,
             store::Error::Locked { .. } => Code::Locked,
             store::Error::NotFound { .. } => Code::NotFound,
             store::Error::NotAnIndex { .. } | store::Error::IsFile { .. } => Code::Argument,

@@ -131,7 +131,7 @@ impl Ids {
         // Texts lie in the order of their rows.
         let mut texts = slots.iter().filter(|&&slot| slot & TEXT != 0).map(|slot| (slot & !TEXT) as usize);
         let first = texts.next().unwrap_or(0);
-        let last = texts.last().unwrap_or(first);
+        let last = texts.next_back().unwrap_or(first);
         for slot in slots {
             let slot = if slot & TEXT == 0 { *slot } else { slot - first as u64 };
             out(&slot.to_le_bytes())?;

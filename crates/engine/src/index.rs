@@ -57,6 +57,23 @@ impl Index {
 
     /// As [`Index::open`], on another disk than the system's: tests put one underneath that fails and forgets.
     pub fn open_on(vfs: Arc<dyn Vfs>, path: &Path, given: PartialOptions, read_only: bool, task: &Task) -> Result<Self> {
+        let mut newest = None;
+        loop {
+            match Self::open_once(vfs.clone(), path, &given, read_only, task) {
+                // The writer beside a reader may have replaced files that were about to be read.
+                Err(error) if read_only && error.code == Code::Corrupt => {
+                    let now = Directory::open(vfs.clone(), path, Mode::Read)?.manifest().map(|manifest| manifest.number());
+                    if now == newest {
+                        return Err(error);
+                    }
+                    newest = now;
+                }
+                opened => return opened,
+            }
+        }
+    }
+
+    fn open_once(vfs: Arc<dyn Vfs>, path: &Path, given: &PartialOptions, read_only: bool, task: &Task) -> Result<Self> {
         let started = Instant::now();
         let create = given.dimensions.is_some() && !read_only;
         if create {

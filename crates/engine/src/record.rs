@@ -119,6 +119,13 @@ impl Format {
         }
     }
 
+    /// Whether a stored row is one that `add` takes: of numbers, and for cosine not zero. It is decoded on the way.
+    pub fn fits(&self, stored: &[u8], decoded: &mut [f32]) -> bool {
+        self.decode(stored, decoded);
+        let zero = self.metric == Metric::Cosine && decoded.iter().all(|&value| value == 0.0);
+        !zero && decoded.iter().all(|value| value.is_finite())
+    }
+
     fn scale(&self, stored: &[u8]) -> f32 {
         let at = self.scale_at();
         f32::from_le_bytes([stored[at], stored[at + 1], stored[at + 2], stored[at + 3]])

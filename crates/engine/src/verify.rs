@@ -9,7 +9,7 @@ use crate::error::{Code, Error, Result};
 use crate::shared::Shared;
 use crate::state::State;
 use crate::sync::lock;
-use crate::types::{Metric, VerifyReport};
+use crate::types::VerifyReport;
 
 /// Problems that are told one by one; more are only counted.
 const TOLD: usize = 100;
@@ -50,6 +50,11 @@ pub fn verify(shared: &Shared, task: &Task) -> Result<VerifyReport> {
     let mut findings = Findings { report: VerifyReport::default(), left_out: 0 };
     if let Some(directory) = shared.directory() {
         verify_files(shared, &directory, &mut findings, task)?;
+        // The writer beside a reader removes files that it has replaced: then the newest checkpoint is what is looked at.
+        while shared.read_only && !findings.report.problems.is_empty() && directory.refresh()? {
+            findings = Findings { report: VerifyReport::default(), left_out: 0 };
+            verify_files(shared, &directory, &mut findings, task)?;
+        }
     }
     let state = {
         let map = shared.map_read();
@@ -70,8 +75,11 @@ pub fn verify(shared: &Shared, task: &Task) -> Result<VerifyReport> {
 }
 
 fn verify_files(shared: &Shared, directory: &Directory, findings: &mut Findings, task: &Task) -> Result<()> {
-    // No checkpoint removes a file meanwhile.
+    // No checkpoint removes a file meanwhile; but a reader's may be overtaken by the writer beside it.
     let saved = lock(&shared.saved);
+    for error in directory.check_manifests() {
+        findings.note(Err(error.into()))?;
+    }
     for file in directory.kept_files() {
         task.check()?;
         findings.report.files += 1;
@@ -85,9 +93,17 @@ fn verify_files(shared: &Shared, directory: &Directory, findings: &mut Findings,
     }
     drop(saved);
     if !shared.read_only {
-        let _writer = lock(&shared.writer);
+        let writer = lock(&shared.writer);
         findings.report.bytes += directory.log_bytes();
-        findings.note(directory.check_logs(task).map_err(Error::from))?;
+        let checked = directory.check_logs(task).map_err(Error::from).and_then(|replayed| {
+            let wanted = writer.next_seq;
+            if replayed.next_seq == wanted {
+                return Ok(());
+            }
+            let what = format!("the log ends before record {}, {wanted} was to come", replayed.next_seq);
+            Err(Error::new(Code::Corrupt, format!("{}: {what}", directory.path().display())))
+        });
+        findings.note(checked)?;
     }
     Ok(())
 }
@@ -126,9 +142,7 @@ fn verify_rows(state: &State, findings: &mut Findings, task: &Task) -> Result<()
     let format = state.dense.format;
     let mut decoded = vec![0.0; format.dims];
     let scanned = state.dense.scan(0..state.dense.len(), task, |row, stored| {
-        format.decode(stored, &mut decoded);
-        let zero = format.metric == Metric::Cosine && decoded.iter().all(|&value| value == 0.0);
-        if zero || decoded.iter().any(|value| !value.is_finite()) {
+        if !format.fits(stored, &mut decoded) {
             findings.add(format!("vectors: row {row} is no vector that can be added"));
         }
     });

@@ -103,7 +103,9 @@ fn callers_at_the_same_time_are_all_served() {
     drop(index);
     let index = open(&path, PartialOptions::default());
     assert_eq!(index.len(), 800);
-    assert!((0..8).all(|caller| (0..100).all(|n| first_value(&index, caller * 1000 + n) == Some((caller * 1000 + n) as f32 + 1.0))));
+    assert!(
+        (0..8).all(|caller| (0..100).all(|n| first_value(&index, caller * 1000 + n) == Some((caller * 1000 + n) as f32 + 1.0)))
+    );
 }
 
 /// Checkpoints are made by themselves, and the log and the time to open stay bounded.
@@ -152,8 +154,7 @@ fn a_snapshot_is_an_index_of_its_own() {
             ..PartialOptions::default()
         };
         let path = folder.path().join("index");
-        let index =
-            if memory { Index::new(given.complete(false).unwrap()).unwrap() } else { open(&path, given.clone()) };
+        let index = if memory { Index::new(given.complete(false).unwrap()).unwrap() } else { open(&path, given.clone()) };
         index.add(clustered(3_000, DIMS, 0, 1), &Task::new()).unwrap();
         index.optimize(&Task::new()).unwrap();
         index.add(item(Id::Text("late".into()), 2.0, Some("{}")), &Task::new()).unwrap();
@@ -173,7 +174,7 @@ fn a_snapshot_is_an_index_of_its_own() {
         let again = index.snapshot(&copy, &Task::new()).unwrap_err();
         assert_eq!(again.code, Code::Argument, "{again}");
         let copied = Index::open(&copy, PartialOptions::default(), false, &Task::new()).unwrap();
-        assert!(everything(&copied).len() >= before.len() && (copied.len() - before.len()) % 50 == 0);
+        assert!(everything(&copied).len() >= before.len() && (copied.len() - before.len()).is_multiple_of(50));
         let ids: Vec<Id> = before.iter().flatten().map(|item| item.id.clone()).collect();
         assert!(copied.get(&ids, Include { vector: true, metadata: true }).unwrap() == before);
         let report = copied.verify(&Task::new()).unwrap();

@@ -217,12 +217,23 @@ impl Directory {
     ///
     /// # Errors
     /// As [`replay`](Self::replay).
-    pub fn check_logs(&self, task: &Task) -> Result<()> {
+    pub fn check_logs(&self, task: &Task) -> Result<Replayed> {
         let starts = self.kept().manifests();
-        let Some(start) = starts.iter().filter_map(|manifest| manifest.log).min_by_key(|start| start.number) else { return Ok(()) };
+        let Some(start) = starts.iter().filter_map(|manifest| manifest.log).min_by_key(|start| start.number) else {
+            return Ok(Replayed::default());
+        };
         let (vfs, path) = (&*self.shared.vfs, &self.shared.path);
-        replay::replay(vfs, path, &Listing::read(vfs, path)?.logs, start, task, &mut |_, _| Ok(()))?;
-        Ok(())
+        Ok(replay::replay(vfs, path, &Listing::read(vfs, path)?.logs, start, task, &mut |_, _| Ok(()))?.0)
+    }
+
+    /// Reads the kept manifests again; gives what is wrong with any of them.
+    pub fn check_manifests(&self) -> Vec<Error> {
+        let kept = self.kept();
+        let numbers = [Some(kept.newest), Some(kept.current.number), kept.previous.as_ref().map(|previous| previous.number)];
+        let mut numbers: Vec<u64> = numbers.into_iter().flatten().collect();
+        numbers.sort_unstable();
+        numbers.dedup();
+        numbers.into_iter().filter_map(|number| load(&*self.shared.vfs, &self.shared.path, number).err()).collect()
     }
 
     /// The files of the states that are kept, each once.

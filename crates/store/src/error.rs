@@ -27,6 +27,13 @@ pub enum Error {
         /// What was found and what was wanted.
         what: String,
     },
+    /// A file is of a format, or needs a feature, that this version does not know.
+    Unknown {
+        /// The file.
+        file: PathBuf,
+        /// What it needs.
+        what: String,
+    },
     /// Another writer, in this or another process, has the index open.
     Locked {
         /// The index's directory.
@@ -92,6 +99,7 @@ impl fmt::Display for Error {
         match self {
             Self::Io { op, path, source } => write!(f, "cannot {op} {}: {source}", path.display()),
             Self::Corrupt { file, at, what } => write!(f, "{} is damaged at byte {at}: {what}", file.display()),
+            Self::Unknown { file, what } => write!(f, "{} cannot be read by this version: {what}", file.display()),
             Self::Locked { path } => write!(f, "{} is open for writing elsewhere", path.display()),
             Self::NotFound { path } => write!(f, "there is no index at {}", path.display()),
             Self::NotAnIndex { path, why } => write!(f, "{} is not an index: {why}", path.display()),

@@ -56,6 +56,12 @@ pub(crate) fn salt(number: u64, version: u16) -> u32 {
     crc32c_append(crc32c(&number.to_le_bytes()), &version.to_le_bytes())
 }
 
+/// Whether these are the bytes of a header, of whatever file and format.
+pub(crate) fn is_whole(bytes: &[u8]) -> bool {
+    let checked = bytes.split_last_chunk::<4>().is_some_and(|(body, crc)| crc32c(body) == u32::from_le_bytes(*crc));
+    checked && bytes.starts_with(&MAGIC)
+}
+
 /// Checks the header of the file at `path` that should be `kind` number `number`; gives its salt and the
 /// fields of the layout.
 pub(crate) fn decode<'a>(path: &Path, bytes: &'a [u8], layout: Layout, kind: &str, number: u64) -> Result<(u32, Reader<'a>)> {
@@ -70,12 +76,13 @@ pub(crate) fn decode<'a>(path: &Path, bytes: &'a [u8], layout: Layout, kind: &st
     let mut r = Reader::with_base(&body[MAGIC.len()..], MAGIC.len() as u64);
     let read = |e: wire::Error| Error::corrupt(path, e.at, e.what);
     let (version, oldest) = (r.u16().map_err(read)?, r.u16().map_err(read)?);
+    let unknown = |what: String| Err(Error::Unknown { file: path.to_path_buf(), what });
     if oldest > VERSION {
-        return bad(8, format!("written in format {version}, which readers before {oldest} cannot read; this one is {VERSION}"));
+        return unknown(format!("written in format {version}, which readers before {oldest} cannot read; this one is {VERSION}"));
     }
     let (needed, _ignorable) = (r.u32().map_err(read)?, r.u32().map_err(read)?);
     if needed != 0 {
-        return bad(12, format!("needs features {needed:#x} that this version does not know"));
+        return unknown(format!("needs features {needed:#x} that this version does not know"));
     }
     let found = r.u32().map_err(read)?;
     if found != layout as u32 {

@@ -132,7 +132,9 @@ impl Manifest {
                 return Err(r.error(format!("file {next_file} still to come, above 2^53")));
             }
             let log = (r.bool()?, LogStart { number: r.u64()?, seq: r.u64()? });
-            if log.0 && (log.1.number >= next_file || log.1.seq >= names::NUMBERS) || !log.0 && log.1 != (LogStart { number: 0, seq: 0 }) {
+            if log.0 && (log.1.number >= next_file || log.1.seq >= names::NUMBERS)
+                || !log.0 && log.1 != (LogStart { number: 0, seq: 0 })
+            {
                 return Err(r.error(format!("log {:?} when file {next_file} was still to come", log.1)));
             }
             let log = log.0.then_some(log.1);

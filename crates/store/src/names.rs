@@ -31,9 +31,7 @@ impl<'a> Name<'a> {
             Self::Temporary
         } else {
             let data = text.strip_suffix(".grain").and_then(|stem| stem.split_once('-'));
-            data.filter(|(kind, _)| is_kind(kind))
-                .and_then(|(kind, n)| Some(Self::Data(kind, number(n)?)))
-                .unwrap_or_else(other)
+            data.filter(|(kind, _)| is_kind(kind)).and_then(|(kind, n)| Some(Self::Data(kind, number(n)?))).unwrap_or_else(other)
         }
     }
 }

@@ -84,11 +84,11 @@ impl LogReader {
         let mut bytes = Window::new(file, path)?;
         let salt = header::salt(number, VERSION);
         match read_header(&mut bytes, number) {
-            Ok((salt, first_seq, last)) => {
-                Ok(Some(Self { bytes, salt, first_seq, last, at: HEADER as u64, torn: false }))
-            }
-            // A header is durable before the first record is written.
-            Err(error @ Error::Corrupt { .. }) if number == named || find_record(&mut bytes, salt, 0, 0, task)?.is_some() => {
+            Ok((salt, first_seq, last)) => Ok(Some(Self { bytes, salt, first_seq, last, at: HEADER as u64, torn: false })),
+            // A header is durable before the first record is written; one that is whole was not cut short.
+            Err(error @ Error::Corrupt { .. })
+                if number == named || bytes.is_headed()? || find_record(&mut bytes, salt, 0, 0, task)?.is_some() =>
+            {
                 Err(error)
             }
             Err(Error::Corrupt { .. }) => Ok(None),
@@ -188,6 +188,11 @@ impl Window {
     fn new(file: Arc<dyn File>, path: PathBuf) -> Result<Self> {
         let len = file.len().map_err(Error::io("measure", &path))?;
         Ok(Self { file, path, len, start: 0, bytes: Vec::new() })
+    }
+
+    /// Whether there is a whole header, be it of another file.
+    fn is_headed(&mut self) -> Result<bool> {
+        Ok(self.len >= HEADER as u64 && header::is_whole(self.get(0, HEADER as u64)?))
     }
 
     /// Bytes of the file, which must be there.

@@ -14,8 +14,8 @@ use super::{Body, Saved, Segment, Whole};
 use crate::change::Change;
 use crate::dense::Dense;
 use crate::derived::{CodeColumn, Derived, hnsw_options, resume};
-use crate::error::{Code, Error, Result};
 use crate::doubt::Doubt;
+use crate::error::{Code, Error, Result};
 use crate::ids::{IdColumn, IdMap, Ids, read_ids, segment};
 use crate::metadata::{MetadataColumn, read_metadata};
 use crate::options::Options;
@@ -145,6 +145,7 @@ impl Loading<'_> {
 
     /// The columns of a damaged index, for a reader.
     fn salvaged(&self) -> Result<Columns> {
+        self.check_not_overtaken()?;
         let (ids, metadata, dead, doubt) = self.salvage()?;
         Ok(Columns { ids, metadata, dead, files: Default::default(), doubt: Some(Arc::new(doubt)) })
     }
@@ -251,6 +252,14 @@ impl Loading<'_> {
         Ok((resume(self.options, graph, self.body.blocks.clone(), codes), segments))
     }
 
+    /// An error if this is a reader, and the writer beside it has published since: files may be gone for that reason.
+    fn check_not_overtaken(&self) -> Result<()> {
+        if self.read_only && self.directory.refresh()? {
+            return Err(corrupt(self.directory, "the checkpoint", "a newer one has taken its place"));
+        }
+        Ok(())
+    }
+
     /// A derived file, if it is there and whole.
     fn readable(&self, kind: &str) -> Result<Option<Vec<u8>>> {
         self.manifest.files_of(kind).next().map_or(Ok(None), |file| self.readable_file(file))
@@ -259,7 +268,7 @@ impl Loading<'_> {
     fn readable_file(&self, file: &FileRef) -> Result<Option<Vec<u8>>> {
         match self.directory.read_file(file, self.task) {
             Ok(bytes) => Ok(Some(bytes)),
-            Err(store::Error::Corrupt { .. }) => Ok(None),
+            Err(store::Error::Corrupt { .. }) => self.check_not_overtaken().map(|()| None),
             Err(error) => Err(error.into()),
         }
     }
@@ -294,15 +303,21 @@ fn read_records(dense: &Dense, task: &Task) -> Result<Appender<u8>> {
     let mut records = Appender::with_capacity(rows as usize * stride)?;
     let mut record = vec![0; stride];
     let mut decoded = vec![0.0; format.dims];
-    dense.scan(0..rows, task, |_, stored| {
+    let mut misfit = None;
+    dense.scan(0..rows, task, |row, stored| {
         record.fill(0);
         record[..stored.len()].copy_from_slice(stored);
-        format.decode(stored, &mut decoded);
+        if !format.fits(stored, &mut decoded) {
+            misfit = misfit.or(Some(row));
+        }
         format.finish(&mut record, &decoded);
         // Room was made above.
         let _ = records.extend(&record);
     })?;
-    Ok(records)
+    match misfit {
+        Some(row) => Err(Error::new(Code::Corrupt, format!("rows: row {row} is no vector that could have been added"))),
+        None => Ok(records),
+    }
 }
 
 fn read_codec(bytes: &[u8], options: &Options) -> Option<Codec> {

@@ -56,7 +56,8 @@ pub fn save_with(shared: &Shared, derived: Option<&Derived>, all: bool) -> Resul
             shared.counters.vectors.store(vectors, Ordering::Relaxed);
             shared.counters.checkpoint.store(rest, Ordering::Relaxed);
             if shared.options.vectors == Placement::Disk {
-                move_to_disk(shared, &directory, &before.rows, &saved.rows, rows)?;
+                // Rows that cannot be read back stay in memory, and what the checkpoint holds is not what is open.
+                move_to_disk(shared, &directory, &before.rows, &saved.rows, rows).inspect_err(|_| shared.poison())?;
             }
         }
         Err(error) => {
@@ -124,6 +125,7 @@ fn write_checkpoint(
 /// anybody waiting. `task` may stop it.
 pub fn snapshot(shared: &Shared, directory: &Directory, task: &Task) -> Result<()> {
     let state = shared.state();
+    state.doubt.as_ref().map_or(Ok(()), |doubt| doubt.check_copy())?;
     let blocks = shared.derived_to_save().map(|derived| derived.blocks.clone()).unwrap_or_default();
     // Links and codes of the state, which later ones leave as they are.
     let linked = state.graph.len();
