@@ -8,6 +8,8 @@ use crate::tombstones::Tombstones;
 pub struct Doubt {
     /// Whose id, or whether they live, is not known.
     pub rows: Tombstones,
+    /// How many rows live: the manifest says so.
+    pub live: u32,
     /// Whose metadata is not known.
     pub texts: Tombstones,
     /// What was damaged, and where.

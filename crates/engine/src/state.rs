@@ -100,7 +100,7 @@ impl State {
 
     /// Live rows.
     pub fn live(&self) -> u32 {
-        self.rows() - self.dead.len()
+        self.doubt.as_ref().map_or(self.rows() - self.dead.len(), |doubt| doubt.live)
     }
 
     /// Whether a row lives.

@@ -1,13 +1,13 @@
-//! The locks and threads that the engine uses. With the feature `schedules` they are those of a model checker, which
+//! The locks and threads that the engine uses. With `--cfg schedules` they are those of a model checker, which
 //! tries the orders in which threads may run.
 
-#[cfg(feature = "schedules")]
+#[cfg(schedules)]
 pub use shuttle::sync::{Condvar, Mutex, MutexGuard, RwLock, RwLockReadGuard, RwLockWriteGuard, atomic};
-#[cfg(feature = "schedules")]
+#[cfg(schedules)]
 pub use shuttle::thread::{Builder, JoinHandle};
-#[cfg(not(feature = "schedules"))]
+#[cfg(not(schedules))]
 pub use std::sync::{Condvar, Mutex, MutexGuard, RwLock, RwLockReadGuard, RwLockWriteGuard, atomic};
-#[cfg(not(feature = "schedules"))]
+#[cfg(not(schedules))]
 pub use std::thread::{Builder, JoinHandle};
 
 use std::sync::PoisonError;

@@ -40,7 +40,7 @@ pub fn log(
     start: LogStart,
     mut apply: impl FnMut(u64, &[u8]) -> Result<()>,
 ) -> Result<Replayed> {
-    replay::replay(vfs, directory, numbers, start, &Task::new(), &mut apply).map(|(replayed, _)| replayed)
+    replay::replay(vfs, directory, numbers, start, &Task::new(), &mut apply)
 }
 
 /// The name that is written for what a name says; `None` where it is none of ours. A temporary one does not say its number.

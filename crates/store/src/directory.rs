@@ -223,7 +223,7 @@ impl Directory {
             return Ok(Replayed::default());
         };
         let (vfs, path) = (&*self.shared.vfs, &self.shared.path);
-        Ok(replay::replay(vfs, path, &Listing::read(vfs, path)?.logs, start, task, &mut |_, _| Ok(()))?.0)
+        replay::replay(vfs, path, &Listing::read(vfs, path)?.logs, start, task, &mut |_, _| Ok(()))
     }
 
     /// Reads the kept manifests again; gives what is wrong with any of them.
@@ -337,24 +337,31 @@ impl Directory {
         Log::create(&self.shared, LogStart { number, seq })
     }
 
-    /// Gives `apply` every record that was written after the state of [`manifest`](Self::manifest), in order. A writer's
-    /// directory makes them durable before this returns: what is seen now must not be unseen after a power loss.
+    /// Gives `apply` every record that was written after the state of [`manifest`](Self::manifest), in order.
+    ///
+    /// What is seen now must not be unseen after a power loss. So a writer's directory repeats the records that are not known
+    /// to be durable in a new log, which is given back to be gone on with. To sync the old one would not do: after a sync
+    /// that failed, the system may take for written what is in its memory alone (Rebello et al., ATC 2020).
     ///
     /// A record at the end that is not whole was never acknowledged, and is left out.
     ///
     /// # Errors
     /// [`Error::Corrupt`] where a log is missing, does not follow the one before, or is damaged before its end; what
     /// `apply` returns; [`Error::Io`], [`Error::OutOfMemory`], [`Error::Aborted`].
-    pub fn replay(&self, task: &Task, mut apply: impl FnMut(u64, &[u8]) -> Result<()>) -> Result<Replayed> {
-        let Some(start) = self.kept().current.log else { return Ok(Replayed::default()) };
+    pub fn replay(&self, task: &Task, mut apply: impl FnMut(u64, &[u8]) -> Result<()>) -> Result<(Replayed, Option<Log>)> {
+        let Some(start) = self.kept().current.log else { return Ok((Replayed::default(), None)) };
         let (vfs, path) = (&*self.shared.vfs, &self.shared.path);
-        let (replayed, files) = replay::replay(vfs, path, &Listing::read(vfs, path)?.logs, start, task, &mut apply)?;
-        if self.is_writable() {
-            for file in files {
-                vfs.sync_file(&file).map_err(Error::io("sync", &file))?;
-            }
+        let logs = Listing::read(vfs, path)?.logs;
+        let replayed = replay::replay(vfs, path, &logs, start, task, &mut apply)?;
+        if !self.is_writable() || replayed.unproven == replayed.next_seq {
+            return Ok((replayed, None));
         }
-        Ok(replayed)
+        let mut log = self.start_log(replayed.unproven)?;
+        replay::replay(vfs, path, &logs, start, task, &mut |seq, payload| {
+            if seq < replayed.unproven { Ok(()) } else { log.append(&[payload]) }
+        })?;
+        log.commit(true)?;
+        Ok((replayed, Some(log)))
     }
 
     /// Bytes of the log files that are kept.

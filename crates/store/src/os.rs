@@ -93,11 +93,6 @@ impl Vfs for OsVfs {
         Ok(Arc::new(OsFile(fs::File::open(path)?)))
     }
 
-    /// Windows flushes only through a handle that may write.
-    fn sync_file(&self, path: &Path) -> io::Result<()> {
-        OpenOptions::new().read(true).write(cfg!(windows)).open(path)?.sync_all()
-    }
-
     fn rename(&self, from: &Path, to: &Path) -> io::Result<()> {
         fs::rename(from, to)
     }

@@ -1,5 +1,6 @@
 //! Reading a log again after a stop, clean or not.
 
+use std::collections::VecDeque;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -24,12 +25,16 @@ pub struct Replayed {
     pub bytes: u64,
     /// Sequence number that the next record gets.
     pub next_seq: u64,
+    /// The first record of which the log does not tell that the device has it: it may be in the system's memory alone.
+    pub unproven: u64,
     /// Whether the log ended in the middle of a record: a write that nobody was told had succeeded.
     pub torn: bool,
 }
 
 /// Gives `apply` the payload of every record from `start` on, in order; `numbers` are those of the log files that are
-/// there, ascending. Gives the files that had records, too.
+/// there, ascending.
+///
+/// A log begins where the one before ends, or earlier: then it repeats what was not known to be durable when it was begun.
 pub(crate) fn replay(
     vfs: &dyn Vfs,
     directory: &Path,
@@ -37,33 +42,34 @@ pub(crate) fn replay(
     start: LogStart,
     task: &Task,
     apply: &mut dyn FnMut(u64, &[u8]) -> Result<()>,
-) -> Result<(Replayed, Vec<PathBuf>)> {
-    let mut replayed = Replayed { next_seq: start.seq, ..Replayed::default() };
-    let mut files = Vec::new();
+) -> Result<Replayed> {
+    let mut replayed = Replayed { next_seq: start.seq, unproven: start.seq, ..Replayed::default() };
     let numbers: Vec<u64> = numbers.iter().copied().filter(|&number| number >= start.number).collect();
     if numbers.first() != Some(&start.number) {
         return Err(Error::corrupt(&directory.join(names::data(LOG, start.number)), 0, "the file is missing"));
     }
     for number in numbers {
         let Some(mut log) = LogReader::open(vfs, directory, number, start.number, task)? else { continue };
-        if log.first_seq != replayed.next_seq {
+        if log.first_seq > replayed.next_seq {
             let what = format!("it begins with record {}, but record {} is wanted", log.first_seq, replayed.next_seq);
             return Err(Error::corrupt(&log.bytes.path, HEADER as u64, what));
         }
-        let before = replayed.records;
-        while let Some(head) = log.next(replayed.next_seq, task)? {
-            let payload = log.payload(&head)?;
-            apply(replayed.next_seq, payload)?;
-            replayed.next_seq += 1;
-            replayed.records += 1;
-            replayed.bytes += head.len;
+        // Whoever began this log knew that everything before was durable.
+        replayed.unproven = replayed.unproven.max(log.first_seq);
+        let mut seq = log.first_seq;
+        while let Some(head) = log.next(seq, task)? {
+            replayed.unproven = replayed.unproven.max(log.proven(head.synced));
+            if seq == replayed.next_seq {
+                apply(seq, log.payload(&head)?)?;
+                replayed.next_seq += 1;
+                replayed.records += 1;
+                replayed.bytes += head.len;
+            }
+            seq += 1;
         }
         replayed.torn = log.torn;
-        if replayed.records > before {
-            files.push(log.bytes.path);
-        }
     }
-    Ok((replayed, files))
+    Ok(replayed)
 }
 
 /// One log file, read front to back.
@@ -73,6 +79,8 @@ struct LogReader {
     first_seq: u64,
     last: u32,
     at: u64,
+    /// Where records end that are not known to be durable, and the numbers of those that follow them.
+    ends: VecDeque<(u64, u64)>,
     torn: bool,
 }
 
@@ -84,7 +92,9 @@ impl LogReader {
         let mut bytes = Window::new(file, path)?;
         let salt = header::salt(number, VERSION);
         match read_header(&mut bytes, number) {
-            Ok((salt, first_seq, last)) => Ok(Some(Self { bytes, salt, first_seq, last, at: HEADER as u64, torn: false })),
+            Ok((salt, first_seq, last)) => {
+                Ok(Some(Self { bytes, salt, first_seq, last, at: HEADER as u64, ends: VecDeque::new(), torn: false }))
+            }
             // A header is durable before the first record is written; one that is whole was not cut short.
             Err(error @ Error::Corrupt { .. })
                 if number == named || bytes.is_headed()? || find_record(&mut bytes, salt, 0, 0, task)?.is_some() =>
@@ -112,7 +122,17 @@ impl LogReader {
         }
         self.last = head.body;
         self.at += HEAD as u64 + head.len + head.padding() as u64;
+        self.ends.push_back((self.at, seq + 1));
         Ok(Some(head))
+    }
+
+    /// The first record that is not durable when the first `synced` bytes are, as far as this log has been read.
+    fn proven(&mut self, synced: u64) -> u64 {
+        let mut first = self.first_seq;
+        while let Some((_, next)) = self.ends.pop_front_if(|(end, _)| *end <= synced) {
+            first = next;
+        }
+        first
     }
 
     fn whole_record(&mut self) -> Result<Option<Head>> {

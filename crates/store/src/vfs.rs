@@ -74,9 +74,6 @@ pub trait Vfs: Debug + Send + Sync {
     /// Makes a file, open for writing and reading. An error where something of the name is there.
     fn create(&self, path: &Path) -> io::Result<Arc<dyn File>>;
 
-    /// Makes a file that an earlier process wrote survive a power loss, its bytes and its length.
-    fn sync_file(&self, path: &Path) -> io::Result<()>;
-
     /// Opens a regular file for reading.
     fn open(&self, path: &Path) -> io::Result<Arc<dyn File>>;
 

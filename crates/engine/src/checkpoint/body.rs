@@ -15,6 +15,8 @@ const VERSION: u16 = 1;
 pub struct Counts {
     /// Rows, dead ones included.
     pub rows: u32,
+    /// Those of them that are dead.
+    pub dead: u32,
     pub plan: Plan,
     /// Length of the longest vector.
     pub longest: f64,
@@ -36,6 +38,7 @@ pub fn write(options: &Options, counts: &Counts, blocks: &[u32]) -> Vec<u8> {
     w.u16(VERSION);
     write_options(options, &mut w);
     w.u32(counts.rows);
+    w.u32(counts.dead);
     w.u8(match counts.plan {
         Plan::Exact => 0,
         Plan::Flat => 1,
@@ -55,7 +58,12 @@ pub fn read_body(directory: &Directory, body: &[u8]) -> Result<Body> {
     let (counts, blocks) = (&body.counts, &body.blocks);
     let ascending = blocks.is_sorted_by(|a, b| a < b) && blocks.last().is_none_or(|&last| last <= counts.rows);
     let longest_fits = counts.longest.is_finite() && counts.longest >= 0.0;
-    if !longest_fits || counts.rows > coarse::hnsw::MAX_ROWS || counts.train_rows > counts.rows || !ascending {
+    if !longest_fits
+        || counts.rows > coarse::hnsw::MAX_ROWS
+        || counts.dead > counts.rows
+        || counts.train_rows > counts.rows
+        || !ascending
+    {
         return Err(corrupt(format!("the counts do not fit {} rows", counts.rows)));
     }
     Ok(body)
@@ -69,11 +77,11 @@ pub fn read(body: &[u8]) -> std::result::Result<Body, wire::Error> {
         return Err(r.error(format!("version {version}, this program reads {VERSION}")));
     }
     let options = read_options(&mut r)?;
-    let rows = r.u32()?;
+    let (rows, dead) = (r.u32()?, r.u32()?);
     let plan = [Plan::Exact, Plan::Flat, Plan::Hnsw][usize::from(r.variant(3)?)];
     let (longest, train_rows, blocks) = (r.f64()?, r.u32()?, r.u32s()?);
     r.finish()?;
-    Ok(Body { options, counts: Counts { rows, plan, longest, train_rows }, blocks })
+    Ok(Body { options, counts: Counts { rows, dead, plan, longest, train_rows }, blocks })
 }
 
 fn write_options(options: &Options, w: &mut Bytes) {

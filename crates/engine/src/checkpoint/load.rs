@@ -34,6 +34,9 @@ pub fn load(directory: Directory, body: Body, options: Options, read_only: bool,
     };
     let loading = Loading { directory: &directory, manifest: &manifest, body: &body, options: &options, read_only, task };
     let mut parts = loading.parts()?;
+    if parts.state.doubt.is_some() && directory.fell_back() {
+        return Err(corrupt(&directory, "the newest checkpoint", "it is damaged, and so is the one before"));
+    }
     let mut replayed = 0;
     if !read_only || directory.fell_back() {
         replayed = replay(&directory, &mut parts, Format::of(&options), task)?;
@@ -56,8 +59,8 @@ fn replay(directory: &Directory, parts: &mut Parts, format: Format, task: &Task)
     if let Some(error) = failure {
         return Err(error);
     }
-    let replayed = replayed?;
-    parts.writer.next_seq = replayed.next_seq;
+    let (replayed, log) = replayed?;
+    (parts.writer.next_seq, parts.writer.log) = (replayed.next_seq, log);
     parts.behind = replayed.bytes;
     Ok(replayed.records)
 }
@@ -140,13 +143,18 @@ impl Loading<'_> {
             Ok(metadata.len())
         })?;
         let dead = self.truth(&self.only("dead")?, |r| Tombstones::read(r, self.body.counts.rows))?;
+        if dead.len() != self.body.counts.dead {
+            let what = format!("{} rows, the manifest says {}", dead.len(), self.body.counts.dead);
+            return Err(corrupt(self.directory, "dead", what));
+        }
         Ok(Columns { ids, metadata, dead, files: [id_files, metadata_files], doubt: None })
     }
 
     /// The columns of a damaged index, for a reader.
     fn salvaged(&self) -> Result<Columns> {
         self.check_not_overtaken()?;
-        let (ids, metadata, dead, doubt) = self.salvage()?;
+        let (ids, metadata, dead, mut doubt) = self.salvage()?;
+        doubt.live = self.body.counts.rows - self.body.counts.dead;
         Ok(Columns { ids, metadata, dead, files: Default::default(), doubt: Some(Arc::new(doubt)) })
     }
 

@@ -147,7 +147,7 @@ pub fn snapshot(shared: &Shared, directory: &Directory, task: &Task) -> Result<(
 fn body_of(shared: &Shared, state: &State, longest: f64, saved: &Saved) -> Vec<u8> {
     let rows = state.rows();
     let train_rows = shared.training_due().unwrap_or(0).min(rows);
-    body::write(&shared.options, &Counts { rows, plan: state.plan, longest, train_rows }, &saved.blocks)
+    body::write(&shared.options, &Counts { rows, dead: state.dead.len(), plan: state.plan, longest, train_rows }, &saved.blocks)
 }
 
 /// Writes what came since `next` was saved: the truth.

@@ -199,11 +199,6 @@ impl Vfs for Disk {
         Ok(self.watch(self.inner.open(path)?, path))
     }
 
-    fn sync_file(&self, path: &Path) -> io::Result<()> {
-        self.state.note("syncfile", path)?;
-        self.inner.sync_file(path)
-    }
-
     fn rename(&self, from: &Path, to: &Path) -> io::Result<()> {
         self.state.note("rename", to)?;
         self.inner.rename(from, to)
