@@ -1,4 +1,5 @@
 // npm run bench [-- --rows N] : how long things take, on GloVe word vectors, measured by tinybench.
+// npm run bench -- durable | reopen : what durable writes cost, and what opening costs after a kill; they have options of their own.
 import { parseArgs } from 'node:util'
 import { Index } from 'bigrain'
 import { Bench, type BenchOptions } from 'tinybench'
@@ -107,7 +108,15 @@ async function waysToCall(index: Index, data: Data): Promise<void> {
   })
 }
 
+/** The benches that are not about searching, by the word that asks for them. */
+const OTHERS: Record<string, (argv: string[]) => Promise<number>> = {
+  durable: async (argv) => (await import('./durable/bench.ts')).bench(argv),
+  reopen: async (argv) => (await import('./durable/reopen.ts')).bench(argv),
+}
+
 main(async () => {
+  const other = OTHERS[process.argv[2] ?? '']
+  if (other) return other(process.argv.slice(3))
   const { values } = parseArgs({ options: { rows: { type: 'string', default: '50000' }, 'no-kernels': { type: 'boolean', default: false } } })
   if (!values['no-kernels']) await must('cargo', ['run', '--quiet', '--locked', '--profile', 'bench', '-p', 'bench'])
   const data = await load(Number(values.rows))

@@ -3,7 +3,8 @@ import path from 'node:path'
 import { ensureBuilt } from './lib/ensure.mjs'
 import { nodeOf } from './lib/nodes.mjs'
 import { countAva, countCargo, Parts } from './lib/parts.mjs'
-import { bin, main } from './lib/run.mjs'
+import { TESTS } from './lib/reliability/rows.mjs'
+import { bin, main, root } from './lib/run.mjs'
 
 const NODES = [20, 22, 24]
 
@@ -30,10 +31,21 @@ async function typescript(parts) {
   }
 }
 
+/** The proofs that no acknowledged write is lost, each a line of its own and one test. */
+async function reliability(parts) {
+  const front = path.join(root, 'scripts', 'reliability.mjs')
+  for (const { name, missing } of TESTS) {
+    const why = missing?.()
+    if (why) parts.skip(`reliability: ${name}`, why)
+    else await parts.run(`reliability: ${name}`, process.execPath, [front, name])
+  }
+}
+
 main(async () => {
   await ensureBuilt()
   const parts = new Parts()
   await rust(parts)
   await typescript(parts)
+  await reliability(parts)
   return parts.close() ? 0 : 1
 })

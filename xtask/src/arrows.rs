@@ -51,7 +51,7 @@ pub const ROOMS: &[Room] = &[
     // Speed measured where JavaScript does not reach. Nothing that is shipped may use it.
     room("bench", &["kernels"], &[]),
     // The whole engine over a simulated disk. Nothing that is shipped may use it.
-    room("sim", &["task", "kernels", "wire", "quant", "coarse", "store", "engine"], &[]),
+    room("sim", &["task", "kernels", "wire", "quant", "coarse", "store", "engine"], &["shuttle"]),
 ];
 
 /// The workspace's packages and what they say they depend on (normal and build; a test may use what it likes).

@@ -133,7 +133,7 @@ fn a_reader_is_served_what_is_known() {
     let path = folder.path().join("index");
     let index = Index::open(&path, dims(2), false, &Task::new()).unwrap();
     let count = 20_000u64;
-    let id = |n: u64| if n % 3 == 0 { Id::Text(format!("text {n}").into()) } else { Id::Number(n) };
+    let id = |n: u64| if n.is_multiple_of(3) { Id::Text(format!("text {n}").into()) } else { Id::Number(n) };
     for part in 0..4 {
         let all: Vec<u64> = (part * count / 4..(part + 1) * count / 4).collect();
         let vectors = all.iter().flat_map(|&n| [n as f32 + 1.0, 1.0]).collect();

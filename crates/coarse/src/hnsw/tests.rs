@@ -18,7 +18,11 @@ fn build(plain: &Plain, rows: u32, block: u32) -> Builder {
 
 fn bytes(graph: &Graph) -> Vec<u8> {
     let mut bytes = Vec::new();
-    graph.write(&mut |piece| -> Result<(), ()> { Ok(bytes.extend_from_slice(piece)) }).unwrap();
+    let mut keep = |piece: &[u8]| -> Result<(), ()> {
+        bytes.extend_from_slice(piece);
+        Ok(())
+    };
+    graph.write(&mut keep).unwrap();
     bytes
 }
 

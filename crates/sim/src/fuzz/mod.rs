@@ -12,7 +12,7 @@ use std::fs;
 use std::process::ExitCode;
 
 use driver::Plan;
-use targets::{TARGETS, Target};
+use targets::TARGETS;
 
 /// For so long where neither a time nor a number of inputs is given.
 const SECONDS: u64 = 50;
@@ -118,7 +118,7 @@ mod tests {
     #[test]
     fn every_target_has_its_program_and_its_share_of_a_campaign() {
         let (programs, campaign) = (include_str!("../../../../fuzz/Cargo.toml"), include_str!("../../../../fuzz/campaign.mjs"));
-        for Target { name, .. } in TARGETS {
+        for targets::Target { name, .. } in TARGETS {
             assert!(programs.contains(&format!("name = \"{name}\"")), "fuzz/Cargo.toml has no {name}");
             assert!(campaign.contains(&format!(" {name}: [")), "fuzz/campaign.mjs has no {name}");
         }
