@@ -4,15 +4,16 @@
 // takes many of them in one native call. Plain hits come packed in `scratch`, everything else as objects.
 import type { NativeCancel, NativeDone, NativeIndex, NativeProgress } from '#native'
 import { addon } from './binding.ts'
-import { aborted, BigrainError, fromNative } from './errors.ts'
+import { BigrainError, fromNative } from './errors.ts'
 import { readHits } from './hits.ts'
+import type { Signal } from './signal.ts'
 import type { Progress } from './types.ts'
 
 /** What a call gave. Which fields are set depends on the method. */
 export type Done = Omit<NativeDone, 'token'>
 
 export interface Control {
-  signal?: AbortSignal
+  signal?: Signal
   onProgress?: (progress: Progress) => void
 }
 
@@ -55,14 +56,14 @@ export function call<T>(index: NativeIndex, control: Control, start: Start, read
 
 async function callControlled<T>(index: NativeIndex, control: Control, start: Start, read: (done: Done) => T): Promise<T> {
   const { signal, onProgress } = control
-  if (signal?.aborted) throw aborted(signal)
+  signal?.check()
   const cancel = new addon.NativeCancel()
   const stop = () => {
     cancel.cancel()
     index.sweep()
   }
   const watch = onProgress && new Watch(onProgress, stop)
-  signal?.addEventListener('abort', stop, { once: true })
+  const leave = signal?.listen(stop)
   try {
     const answer = new Promise<T>((resolve, reject) => {
       const progress = watch && ((progress: NativeProgress) => watch.report(progress))
@@ -75,9 +76,9 @@ async function callControlled<T>(index: NativeIndex, control: Control, start: St
     const error = fromNative(failure)
     if (error.code !== 'E_ABORTED') throw error
     if (watch?.failed) throw watch.error('the call was stopped')
-    throw signal?.aborted ? aborted(signal) : error
+    throw signal?.aborted ? signal.error() : error
   } finally {
-    signal?.removeEventListener('abort', stop)
+    leave?.()
   }
 }
 

@@ -30,15 +30,6 @@ export function checkBoolean(what: string, given: unknown): boolean | undefined 
   throw badArgument(`${what} must be true or false, not ${show(given)}`)
 }
 
-export function checkSignal(given: unknown): AbortSignal | undefined {
-  if (given === undefined) return undefined
-  const signal = given as Partial<AbortSignal> | null
-  if (typeof signal === 'object' && typeof signal?.aborted === 'boolean' && typeof signal.addEventListener === 'function') {
-    return signal as AbortSignal
-  }
-  throw badArgument(`signal must be an AbortSignal, not ${show(given)}`)
-}
-
 /** Text that UTF-8 can hold and give back: no half of a surrogate pair, which would turn two ids into one. */
 export function isWellFormed(text: string): boolean {
   return !/\p{Surrogate}/u.test(text)

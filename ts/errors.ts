@@ -53,11 +53,6 @@ export function notYet(what: string): BigrainError {
   return new BigrainError('E_ARGUMENT', `${what} is not in this version of bigrain yet`)
 }
 
-/** The error of a call that its caller's signal stopped. */
-export function aborted(signal: AbortSignal): BigrainError {
-  return new BigrainError('E_ABORTED', 'the call was aborted', { cause: signal.reason })
-}
-
 /** The error that the addon described, whether thrown or handed back. */
 export function fromNative(failure: unknown): BigrainError {
   if (failure instanceof BigrainError) return failure

@@ -1,6 +1,7 @@
 // A search's options and queries, checked once and brought into the addon's form.
-import { checkInteger, checkNames, checkSignal } from './check.ts'
+import { checkInteger, checkNames } from './check.ts'
 import { BigrainError, badArgument, notYet, show } from './errors.ts'
+import { Signal } from './signal.ts'
 import type { SearchOptions, Vector } from './types.ts'
 import { copyVector, isVector, newBlock, ownBlock, toVector } from './vectors.ts'
 
@@ -18,7 +19,7 @@ export interface PackedSearch {
   rerank: number | undefined
   include: number
   threads: number | undefined
-  signal: AbortSignal | undefined
+  signal: Signal | undefined
 }
 
 const PLAIN: PackedSearch = { k: 10, ef: undefined, rerank: undefined, include: 0, threads: undefined, signal: undefined }
@@ -38,7 +39,7 @@ export function packSearch(given: SearchOptions | undefined): PackedSearch {
     rerank: count('rerank', given.rerank),
     include: packInclude(given.include) ?? 0,
     threads: count('threads', given.threads),
-    signal: checkSignal(given.signal),
+    signal: Signal.of(given.signal),
   }
 }
 

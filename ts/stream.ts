@@ -1,13 +1,14 @@
 // `add` of an iterable: taken in chunks, each an atomic batch.
 import { BatchBuilder, type Batch } from './batch.ts'
 import type { Control } from './calls.ts'
-import { aborted, BigrainError, badArgument, reading } from './errors.ts'
+import { BigrainError, badArgument, reading } from './errors.ts'
+import type { Signal } from './signal.ts'
 
 const CHUNK_ROWS = 1024
 const CHUNK_BYTES = 4 * 1024 * 1024
 
 /** Adds one chunk. */
-export type AddBatch = (batch: Batch, signal: AbortSignal | undefined) => Promise<void>
+export type AddBatch = (batch: Batch, signal: Signal | undefined) => Promise<void>
 
 /** Adds all that `items` gives. On an error the chunks added before stay, and the error carries their number as `added`. */
 export async function addStream(
@@ -42,17 +43,17 @@ export async function addStream(
 class Source {
   readonly async: boolean
   readonly #iterator: Iterator<unknown> | AsyncIterator<unknown>
-  readonly #signal: AbortSignal | undefined
+  readonly #signal: Signal | undefined
   #open = true
 
-  constructor(items: Iterable<unknown> | AsyncIterable<unknown>, signal: AbortSignal | undefined) {
+  constructor(items: Iterable<unknown> | AsyncIterable<unknown>, signal: Signal | undefined) {
     this.async = Symbol.asyncIterator in items
     this.#iterator = Symbol.asyncIterator in items ? items[Symbol.asyncIterator]() : items[Symbol.iterator]()
     this.#signal = signal
   }
 
   step(): IteratorResult<unknown> {
-    if (this.#signal?.aborted) throw aborted(this.#signal)
+    this.#signal?.check()
     this.#open = false
     const step = (this.#iterator as Iterator<unknown>).next()
     this.#open = !step.done
@@ -63,16 +64,15 @@ class Source {
   async next(): Promise<IteratorResult<unknown>> {
     const signal = this.#signal
     if (!signal) return this.#settle((this.#iterator as AsyncIterator<unknown>).next())
-    if (signal.aborted) throw aborted(signal)
-    let stop!: () => void
+    signal.check()
+    let leave!: () => void
     const stopped = new Promise<never>((_, reject) => {
-      stop = () => reject(aborted(signal))
-      signal.addEventListener('abort', stop, { once: true })
+      leave = signal.listen(() => reject(signal.error()))
     })
     try {
       return await Promise.race([this.#settle((this.#iterator as AsyncIterator<unknown>).next()), stopped])
     } finally {
-      signal.removeEventListener('abort', stop)
+      leave()
     }
   }
 

@@ -2,12 +2,13 @@ import type { NativeIndex, NativeTable, NativeVerified } from '#native'
 import { addon } from './binding.ts'
 import { type Batch, packColumns, packItems } from './batch.ts'
 import { call, callPlain, calls, type Control, type Done } from './calls.ts'
-import { checkInteger, checkNames, checkSignal } from './check.ts'
-import { aborted, BigrainError, badArgument, native, notYet, reading, show } from './errors.ts'
+import { checkInteger, checkNames } from './check.ts'
+import { BigrainError, badArgument, native, notYet, reading, show } from './errors.ts'
 import { MatchTable, readHits, readItems } from './hits.ts'
 import { checkId, packIds, unpackIds } from './ids.ts'
 import { packOpenOptions, packOptions, unpackCodes, unpackOptions } from './options.ts'
 import { METADATA, packInclude, packQueries, packQuery, packSearch, VECTOR } from './search.ts'
+import { Signal } from './signal.ts'
 import { addStream } from './stream.ts'
 import type {
   Columns,
@@ -36,9 +37,15 @@ const NO_TEXTS = { list: [], next: 0 }
 
 /** An index that `open` made: what the constructor takes in place of options, and nobody outside can make. */
 class Opened {
-  readonly native: NativeIndex
+  readonly #native: NativeIndex
+
   constructor(native: NativeIndex) {
-    this.native = native
+    this.#native = native
+  }
+
+  /** The index of what `open` made. Asks nothing of anything else, such as a proxy. */
+  static native(made: unknown): NativeIndex | undefined {
+    return typeof made === 'object' && made !== null && #native in made ? made.#native : undefined
   }
 }
 
@@ -60,13 +67,9 @@ export class Index implements AsyncDisposable {
   /** An index that lives in memory only. */
   constructor(options: IndexOptions)
   constructor(options: IndexOptions | Opened) {
-    if (options instanceof Opened) {
-      this.#native = options.native
-    } else {
-      const packed = reading(() => packOptions(options))
-      this.#native = new addon.NativeIndex(calls)
-      native(() => this.#native.create(packed))
-    }
+    const opened = Opened.native(options)
+    this.#native = opened ?? new addon.NativeIndex(calls)
+    if (!opened) native(() => this.#native.create(reading(() => packOptions(options as IndexOptions))))
     this.options = unpackOptions(native(() => this.#native.options()))
     this.#dimensions = this.options.dimensions
   }
@@ -174,7 +177,7 @@ export class Index implements AsyncDisposable {
   searchSync(query: Vector | Query, options?: SearchOptions): Hit[] {
     this.#checkOpen()
     const { k, ef, rerank, include, signal } = reading(() => packSearch(options))
-    if (signal?.aborted) throw aborted(signal)
+    signal?.check()
     const { candidates, verify } = reading(() => packQuery(query, this.#dimensions))
     const room = 2 * Math.min(k, this.size)
     if (this.#scratch.length < room) this.#scratch = new Float64Array(2 * room)
@@ -296,13 +299,13 @@ function checkPath(path: unknown): void {
 }
 
 /** The signal and progress callback among a method's options, which may have `others` beside. */
-function packControl(what: string, options: Control, others: readonly string[] = []): Control {
+function packControl(what: string, options: WriteOptions, others: readonly string[] = []): Control {
   checkNames(what, options, [...others, 'signal', 'onProgress'])
   const { onProgress } = options
   if (onProgress !== undefined && typeof onProgress !== 'function') {
     throw badArgument(`onProgress must be a function, not ${show(onProgress)}`)
   }
-  return { signal: checkSignal(options.signal), onProgress }
+  return { signal: Signal.of(options.signal), onProgress }
 }
 
 /** What `get` is to give along. */

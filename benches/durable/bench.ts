@@ -13,7 +13,7 @@ import { installPeers } from './peers.ts'
 import { evidenceTable, type Goal, goalLines, goals, type Measured, speeds } from './report.ts'
 import { DIMENSIONS, loadRows } from './rows.ts'
 import type { Job, Told } from './worker.ts'
-import { type Workload, WORKLOADS } from './workloads.ts'
+import { type Pace, type Workload, WORKLOADS } from './workloads.ts'
 
 const ROWS = 200_000
 
@@ -39,12 +39,12 @@ class Worker {
     })
   }
 
-  async measure(job: Job): Promise<number> {
+  async measure(job: Job): Promise<Pace> {
     const answer = this.next()
     this.#child.send(job)
     const told = await answer
-    if (!('rowsPerSecond' in told)) throw new Error('the worker answered something else')
-    return told.rowsPerSecond
+    if (!('pace' in told)) throw new Error('the worker answered something else')
+    return told.pace
   }
 
   end(): void {
@@ -122,6 +122,7 @@ function allEvidence(engines: readonly string[], folder: string): Evidence[] {
 
 const LEGEND = `kill -9: rows acknowledged one by one, then SIGKILL, then counted by another process. Power loss: yes where every add resolved only after a
 sync of the store's files that began in its time had ended, seen by strace. "bigrain / it": above 1 bigrain is faster. Spread: of the rounds, by their median.
+One call: its median time, which other work on the machine disturbs least.
 "grouped": with what a caller can write around an engine that has no shared commit: rows that wait together go in as one transaction. sqlite's calls
 block, so that its 64 callers follow one another, each with a transaction of its own. "plain sqlite": a blob column without sqlite-vec's table.`
 

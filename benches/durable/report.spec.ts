@@ -1,7 +1,8 @@
 import test from 'ava'
 import { goalLines, goals, type Measured, median, speeds } from './report.ts'
 
-const one = (engine: string, workload: Measured['workload'], durability: Measured['durability'], ...rounds: number[]): Measured => ({ engine, workload, durability, rounds })
+const one = (engine: string, workload: Measured['workload'], durability: Measured['durability'], ...rates: number[]): Measured =>
+  ({ engine, workload, durability, rounds: rates.map((rowsPerSecond) => ({ rowsPerSecond, call: 1000 / rowsPerSecond })) })
 
 test('the median of an even number of rounds is the lower middle', (t) => {
   t.is(median([3, 1, 2]), 2)
@@ -23,7 +24,7 @@ test('a goal is against the better peer of the same durability, by medians', (t)
 test('an engine that does not sync is shown beside those that do, and says so', (t) => {
   const text = speeds([one('bigrain', 'single', 'sync', 100), one('bigrain', 'single', 'os', 400), one('LanceDB', 'single', 'os', 200)])
   const [synced, written] = text.split('\n\n') as [string, string]
-  t.regex(synced, /LanceDB \(does not sync\) +200 +0 % +0\.50/)
+  t.regex(synced, /LanceDB \(does not sync\) +200 +0 % +0\.50 +5,000 us/)
   t.notRegex(written, /does not sync/)
   t.regex(written, /LanceDB +200 +0 % +2\.00/)
 })

@@ -2,14 +2,14 @@
 import { table, whole } from '../../scripts/lib/table.mjs'
 import { type Durability, ENGINES } from './engines.ts'
 import { type Evidence, STATED, stated } from './evidence.ts'
-import { TITLES, type Workload, WORKLOADS } from './workloads.ts'
+import { type Pace, TITLES, type Workload, WORKLOADS } from './workloads.ts'
 
 export interface Measured {
   workload: Workload
   durability: Durability
   engine: string
-  /** rows a second, one a round */
-  rounds: number[]
+  /** one a round */
+  rounds: Pace[]
 }
 
 export interface Goal {
@@ -21,6 +21,8 @@ export interface Goal {
 
 /** The middle value (of an even number the lower one). */
 export const median = (numbers: readonly number[]): number => numbers.toSorted((a, b) => a - b)[(numbers.length - 1) >> 1] as number
+
+const rateOf = ({ rounds }: Measured): number => median(rounds.map((round) => round.rowsPerSecond))
 
 const OURS = 'bigrain'
 const DURABILITIES = ['sync', 'os'] as const
@@ -39,8 +41,8 @@ export function goals(measured: readonly Measured[]): Goal[] {
     const peers = here.filter(({ engine }) => engine !== OURS && ENGINES[engine]?.goal)
     const wanted = wantedOf(workload, durability)
     if (!ours || peers.length === 0 || wanted === undefined) return []
-    const best = peers.reduce((a, b) => (median(a.rounds) >= median(b.rounds) ? a : b))
-    const ratio = median(ours.rounds) / median(best.rounds)
+    const best = peers.reduce((a, b) => (rateOf(a) >= rateOf(b) ? a : b))
+    const ratio = rateOf(ours) / rateOf(best)
     return [{ what: `${TITLES[workload]}, '${durability}', against ${best.engine}`, ratio, wanted, met: wanted === 1 ? ratio > 1 : ratio >= wanted }]
   }))
 }
@@ -53,17 +55,17 @@ function rowsOf(measured: readonly Measured[], workload: Workload, durability: D
   const unsynced = durability === 'sync' ? of(measured, workload, 'os').filter(({ engine }) => !ENGINES[engine]?.durabilities.includes('sync')) : []
   const ours = here.find(({ engine }) => engine === OURS)
   const shown = [...here.map((one) => ({ ...one, name: one.engine })), ...unsynced.map((one) => ({ ...one, name: `${one.engine} (does not sync)` }))]
-  return shown.toSorted((a, b) => median(b.rounds) - median(a.rounds)).map(({ name, rounds }) => {
-    const middle = median(rounds)
-    const spread = (Math.max(...rounds) - Math.min(...rounds)) / middle
-    return [name, whole(middle), percent(spread), ours ? (median(ours.rounds) / middle).toFixed(2) : '-']
+  return shown.toSorted((a, b) => rateOf(b) - rateOf(a)).map((one) => {
+    const [rate, rates] = [rateOf(one), one.rounds.map((round) => round.rowsPerSecond)]
+    const call = median(one.rounds.map((round) => round.call))
+    return [one.name, whole(rate), percent((Math.max(...rates) - Math.min(...rates)) / rate), ours ? (rateOf(ours) / rate).toFixed(2) : '-', `${whole(call * 1000)} us`]
   })
 }
 
 export function speeds(measured: readonly Measured[]): string {
   return WORKLOADS.flatMap((workload) => DURABILITIES.map((durability) => {
     const rows = rowsOf(measured, workload, durability)
-    return rows.length === 0 ? '' : table([[`${TITLES[workload]}, '${durability}'`, 'rows a second', 'spread', 'bigrain / it'], ...rows])
+    return rows.length === 0 ? '' : table([[`${TITLES[workload]}, '${durability}'`, 'rows a second', 'spread', 'bigrain / it', 'one call'], ...rows])
   })).filter((text) => text !== '').join('\n\n')
 }
 

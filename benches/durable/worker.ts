@@ -3,7 +3,7 @@ import { spawnSync } from 'node:child_process'
 import fs from 'node:fs'
 import { type Durability, type Engine, ENGINES, type Store } from './engines.ts'
 import { loadRows } from './rows.ts'
-import { measure, Source, type Workload } from './workloads.ts'
+import { measure, type Pace, Source, type Workload } from './workloads.ts'
 
 export interface Job {
   workload: Workload
@@ -13,7 +13,7 @@ export interface Job {
   folder: string
 }
 
-export type Told = { ready: string } | { rowsPerSecond: number } | { failed: string }
+export type Told = { ready: string } | { pace: Pace } | { failed: string }
 
 const WARM_MS = 100
 /** Rows read back after each run. */
@@ -30,7 +30,7 @@ async function check(store: Store, source: Source): Promise<void> {
   }
 }
 
-async function run(engine: Engine, vectors: Float32Array, base: string | undefined, rows: number, job: Job): Promise<number> {
+async function run(engine: Engine, vectors: Float32Array, base: string | undefined, rows: number, job: Job): Promise<Pace> {
   fs.mkdirSync(job.folder, { recursive: true })
   if (base) fs.cpSync(base, job.folder, { recursive: true })
   // what earlier runs left in memory to be written is not this run's to wait for
@@ -38,13 +38,13 @@ async function run(engine: Engine, vectors: Float32Array, base: string | undefin
   const source = new Source(vectors, rows)
   const store = await engine.open(job.folder, job.durability)
   await measure(store, job.workload, source, WARM_MS)
-  const measured = await measure(store, job.workload, source, job.milliseconds)
+  const pace = await measure(store, job.workload, source, job.milliseconds)
   await store.close()
   const again = await engine.open(job.folder, job.durability)
   await check(again, source)
   await again.close()
   fs.rmSync(job.folder, { recursive: true })
-  return (measured.rows / measured.milliseconds) * 1000
+  return pace
 }
 
 /** A store of the first rows, to start every run from. */
@@ -67,7 +67,7 @@ async function main(): Promise<void> {
   tell({ ready: name })
   process.on('message', (job: Job) => {
     run(engine, vectors, Number(base) > 0 ? folder : undefined, Number(base), job).then(
-      (rowsPerSecond) => tell({ rowsPerSecond }),
+      (pace) => tell({ pace }),
       (error) => tell({ failed: `${name}, ${job.workload}, ${job.durability}: ${error?.stack ?? error}` }),
     )
   })

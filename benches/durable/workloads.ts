@@ -1,4 +1,5 @@
 // What is timed. Rows a second by the clock, every row acknowledged before the clock stops.
+import { percentile } from '../../scripts/lib/table.mjs'
 import type { Store } from './engines.ts'
 import { DIMENSIONS, rowOf } from './rows.ts'
 
@@ -46,20 +47,27 @@ export class Source {
   }
 }
 
-/** Adds for so long; the milliseconds that it took, and the rows. */
-export async function measure(store: Store, workload: Workload, source: Source, milliseconds: number): Promise<{ rows: number; milliseconds: number }> {
+/** One run of a workload. */
+export interface Pace {
+  rowsPerSecond: number
+  /** median milliseconds of one call, a row or a batch: says more than the rate where the machine is busy with other things */
+  call: number
+}
+
+/** Adds for so long. */
+export async function measure(store: Store, workload: Workload, source: Source, milliseconds: number): Promise<Pace> {
   const before = source.next
+  const calls: number[] = []
   const started = performance.now()
-  const end = started + milliseconds
   const lane = async () => {
-    do await source.addOne(store)
-    while (performance.now() < end)
+    for (let now = performance.now(); now < started + milliseconds;) {
+      await (workload === 'batches' ? source.addBatch(store, BATCH) : source.addOne(store))
+      const then = performance.now()
+      calls.push(then - now)
+      now = then
+    }
   }
-  if (workload === 'single') await lane()
-  if (workload === 'callers') await Promise.all(Array.from({ length: CALLERS }, lane))
-  if (workload === 'batches') {
-    do await source.addBatch(store, BATCH)
-    while (performance.now() < end)
-  }
-  return { rows: source.next - before, milliseconds: performance.now() - started }
+  await (workload === 'callers' ? Promise.all(Array.from({ length: CALLERS }, lane)) : lane())
+  const seconds = (performance.now() - started) / 1000
+  return { rowsPerSecond: (source.next - before) / seconds, call: percentile(calls, 0.5) }
 }

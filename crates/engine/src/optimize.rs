@@ -66,8 +66,9 @@ pub fn train(shared: &Shared, params: &TrainParams, task: &Task) -> Result<Train
         return Err(Error::argument("sample: 0 was given, an integer of at least 1 is needed"));
     }
     let sample = params.sample.unwrap_or(SAMPLE).max(needed);
-    let error_before =
-        state.codes.as_ref().map(|codes| derived::code_error(&state.dense, codes, shared.options.seed)).transpose()?;
+    // Codes that hold no row yet, as after all rows were deleted, have no error.
+    let codes_before = state.codes.as_ref().filter(|codes| codes.len() > 0);
+    let error_before = codes_before.map(|codes| derived::code_error(&state.dense, codes, shared.options.seed)).transpose()?;
     let codes = retrain(shared, derived, &state, sample, task)?;
     save_with(shared, Some(derived), true)?;
     Ok(TrainReport {

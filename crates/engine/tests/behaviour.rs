@@ -147,3 +147,19 @@ fn training_says_what_it_did_and_what_it_cannot_do() {
     let plain = Index::new(PartialOptions { codes: Some(Codes::None), ..dims(3) }.complete(false).unwrap()).unwrap();
     assert_eq!(plain.train(&Default::default(), &Task::new()).unwrap_err().code, Code::Argument);
 }
+
+#[test]
+fn codes_of_no_rows_have_no_error_to_report() {
+    let given = PartialOptions { codes: Some(Codes::Sq8), coarse: Some(Coarse::Hnsw), ..dims(8) };
+    let index = Index::new(given.complete(false).unwrap()).unwrap();
+    let task = Task::new();
+    index.add(clustered(300, 8, 0, 1), &task).unwrap();
+    assert_eq!(index.train(&Default::default(), &task).unwrap().error_before, None);
+    index.delete(&(0..300).map(Id::Number).collect::<Vec<_>>()).unwrap();
+    index.optimize(&task).unwrap();
+    // Fewer than a block, so that nothing has encoded them when they are trained on.
+    index.add(clustered(300, 8, 0, 2), &task).unwrap();
+    let report = index.train(&Default::default(), &task).unwrap();
+    assert_eq!((report.rows, report.error_before), (300, None));
+    assert!(index.train(&Default::default(), &task).unwrap().error_before.is_some());
+}

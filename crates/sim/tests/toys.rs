@@ -154,7 +154,7 @@ fn a_correct_store_passes() {
 fn every_mistake_is_found() {
     assert_eq!(findings(Flaw::ForgetsDirectory), [Kind::Lost]);
     assert_eq!(findings(Flaw::AcknowledgesEarly), [Kind::Lost]);
-    assert_eq!(findings(Flaw::RetriesSync), [Kind::Lost, Kind::Hole]);
+    assert_eq!(findings(Flaw::RetriesSync), [Kind::Lost]);
     assert_eq!(findings(Flaw::NoChecksum), [Kind::Hole]);
     assert_eq!(findings(Flaw::LeavesLogUnsynced), [Kind::Lost, Kind::Hole]);
     assert_eq!(findings(Flaw::RenamesEarly), [Kind::Lost]);

@@ -17,12 +17,16 @@ function commit() {
   }
 }
 
+/** The part of `total` that piece `part` of `parts` does. */
+const share = (total, part, parts) => Math.floor((total * (part + 1)) / parts) - Math.floor((total * part) / parts)
+
 /** The pieces of all rows: the same list every time. */
 export function piecesOf(rows, seed = SEED) {
   return rows.flatMap(({ name, campaign, parts }) => Array.from({ length: parts }, (_, part) => {
-    const share = campaign.count === undefined ? {} : { count: Math.floor((campaign.count * (part + 1)) / parts) - Math.floor((campaign.count * part) / parts) }
-    const given = { ...campaign, ...share, seed: seed + part }
-    return { row: name, part: part + 1, parts, ...given, command: `npm run reliability -- ${name} ${Object.entries(given).map(([option, value]) => `--${option} ${value}`).join(' ')}` }
+    const { count, ...others } = campaign
+    const options = { ...others, ...(count !== undefined && { count: share(count, part, parts) }), seed: seed + part }
+    const written = Object.entries(options).map(([option, value]) => `--${option} ${value}`)
+    return { row: name, part: part + 1, parts, options, command: `npm run reliability -- ${name} ${written.join(' ')}` }
   }))
 }
 
@@ -61,14 +65,15 @@ export async function campaign({ fresh = false, only, seed } = {}) {
   if (fresh && fs.existsSync(FILE)) fs.renameSync(FILE, FILE.replace('.jsonl', `-${new Date().toISOString().replaceAll(':', '.')}.jsonl`))
   const missing = missingPieces(piecesOf(ROWS, seed), readPieces()).filter(({ row }) => only === undefined || row === only)
   let failed = 0
-  for (const { command, ...piece } of missing) {
-    console.log(`\n${command} (part ${piece.part} of ${piece.parts})`)
+  for (const { command, row, part, parts, options } of missing) {
+    console.log(`\n${command} (part ${part} of ${parts})`)
     const started = performance.now()
-    const { row, part, parts, ...options } = piece
     const given = Object.entries(options).flatMap(([name, value]) => [`--${name}`, String(value)])
     const { code, output } = await run(process.execPath, ['scripts/reliability.mjs', row, ...given], { keep: true })
     const line = output.split('\n').findLast((text) => text.startsWith(row.split('-guided')[0])) ?? ''
-    fs.appendFileSync(FILE, `\n${JSON.stringify({ command, row, part, parts, code, ms: Math.round(performance.now() - started), line, at: new Date().toISOString(), commit: commit() })}\n`)
+    const ms = Math.round(performance.now() - started)
+    // a line of its own also after one that was cut off
+    fs.appendFileSync(FILE, `\n${JSON.stringify({ command, row, part, parts, code, ms, line, at: new Date().toISOString(), commit: commit() })}\n`)
     if (code !== 0) failed++
   }
   console.log(`\n${summary(readPieces())}\n\nEvery piece is a line of ${path.relative(process.cwd(), FILE)}.`)

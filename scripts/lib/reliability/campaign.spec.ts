@@ -8,8 +8,8 @@ import { ROWS } from './rows.mjs'
 
 test('the pieces of a row add up to its size, each with a seed of its own', (t) => {
   const pieces = piecesOf([{ name: 'some', campaign: { count: 1003 }, parts: 10 }], 5)
-  t.is(pieces.reduce((sum: number, { count }: { count: number }) => sum + count, 0), 1003)
-  t.deepEqual(pieces.map(({ seed }: { seed: number }) => seed), [5, 6, 7, 8, 9, 10, 11, 12, 13, 14])
+  t.is(pieces.reduce((sum: number, { options }: { options: { count: number } }) => sum + options.count, 0), 1003)
+  t.deepEqual(pieces.map(({ options }: { options: { seed: number } }) => options.seed), [5, 6, 7, 8, 9, 10, 11, 12, 13, 14])
   t.is(new Set(piecesOf(ROWS).map(({ command }: { command: string }) => command)).size, piecesOf(ROWS).length)
 })
 

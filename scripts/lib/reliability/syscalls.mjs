@@ -3,12 +3,12 @@ import fs from 'node:fs'
 import os from 'node:os'
 import path from 'node:path'
 import { complaint, inWords, startWriter } from './child.mjs'
-import { Ledger } from './ledger.mjs'
 import { evidence } from './evidence.mjs'
 import { mix, seeded } from './random.mjs'
 import { limitLength, mayMount, mountSmall } from './smalldisk.mjs'
 import { callsIn, countsOf, drawFault, isRead, missing, retriedSync, shuffledFaults, traced } from './strace.mjs'
 import { progressOf, Tally } from './tally.mjs'
+import { Trial } from './trial.mjs'
 import { CONFIGS } from './workload.mjs'
 
 /** Traced, everything is slow: not those that write much, nor the one that links rows by reading them. */
@@ -23,69 +23,6 @@ const LOGS = [4096, 1 << 15, undefined]
 /** One case in so many is a full disk. */
 const FULL = 8
 
-/** One directory and the processes that met faults on it. `found(kind, what)` is told what is wrong. */
-class Trial {
-  constructor(directory, life, found) {
-    this.directory = directory
-    this.ledger = new Ledger(life)
-    this.found = found
-  }
-
-  writer(plan, wrap) {
-    return startWriter({ directory: this.directory, life: this.ledger.life, ...plan }, { wrap }).ended
-  }
-
-  #hold(told) {
-    for (const { kind, what } of told ? this.ledger.hold(told) : []) this.found(kind, what)
-  }
-
-  #found(kind, what) {
-    this.found(kind, what)
-    return false
-  }
-
-  /**
-   * How a process that met a fault may end: alive, with coded errors, reading what it had acknowledged, and writing nothing any
-   * more. False where it is not worth looking further.
-   */
-  met(run, { generation, limit }, { reads = false, killed = false } = {}) {
-    if (run.hung) return this.#found('hangs', `no word for a minute; the last was ${JSON.stringify(run.said.at(-1))}`)
-    if (!killed && (run.code !== 0 || run.signal)) return this.#found('panics', `ended with ${run.signal ?? run.code}: ${run.errors}`)
-    const refused = [...run.rejected, ...run.said.filter(({ type }) => type === 'unclosed'), ...(run.failed ? [run.failed] : [])]
-    const other = refused.find(({ code }) => code !== 'E_IO' && code !== 'E_POISONED')
-    if (other) return this.#found(other.code === 'E_INTERNAL' ? 'panics' : 'wrong', `an error of another kind: ${inWords(other)}`)
-    if (run.failed && run.told.opened && !reads) return this.#found('wrong', `a read failed: ${inWords(run.failed)}`)
-    this.#hold(run.told.opened)
-    const late = reads ? undefined : this.#late(run)
-    if (late !== undefined) this.found('wrong', `operation ${late} was acknowledged after a write had been rejected`)
-    this.ledger.wrote(run, generation, limit)
-    // nothing that was rejected is seen by the process itself; a later one may find it
-    const own = run.told.written ? this.ledger.holdOwn(run.told.written) : []
-    for (const { kind, what } of own) this.found(kind, `in the process itself, after its writes: ${what}`)
-    return true
-  }
-
-  /** An operation that was acknowledged, though it began after a write had been rejected. To optimize needs no disk. */
-  #late({ acks, rejected, said }) {
-    const first = Math.min(...rejected.filter(({ kind }) => kind !== 'optimize').map(({ next }) => next))
-    return [...acks.keys()].find((n) => n >= first && !said.some((one) => one.type === 'optimize' && one.n === n))
-  }
-
-  /** Opens the index with nothing in the way: everything acknowledged must be there. */
-  async recover(plan) {
-    const run = await this.writer(plan)
-    const bad = run.failed ?? complaint(run)
-    if (run.hung) return this.#found('hangs', 'opening the index afterwards')
-    if (run.code !== 0 || run.signal) return this.#found('panics', `opening afterwards ended with ${run.signal ?? run.code}: ${run.errors}`)
-    if (bad) return this.#found(run.told.opened ? 'wrong' : 'unopenable', `afterwards, with nothing in the way: ${inWords(bad)}`)
-    this.#hold(run.told.opened)
-    this.ledger.wrote(run, plan.generation, plan.limit)
-    this.#hold(run.told.copy)
-    this.#hold(run.told.again)
-    return true
-  }
-}
-
 /** What the workload asks of the system when nothing fails, on a directory of its own: made, and opened again. */
 async function survey(folder, life) {
   const directory = path.join(folder, 'survey')
@@ -94,7 +31,8 @@ async function survey(folder, life) {
   for (const generation of [0, 1]) {
     const plan = { directory, life, generation, limit: OPERATIONS, logBytes: LOGS[1], end: 'close' }
     const run = await startWriter(plan, { wrap: (command) => traced(command, { directory, kinds: KINDS, log }) }).ended
-    if (run.acks.size !== OPERATIONS) throw new Error(`the workload failed with nothing in the way: ${inWords(run.failed ?? complaint(run) ?? { message: run.errors })}`)
+    const bad = run.failed ?? complaint(run) ?? { message: run.errors }
+    if (run.acks.size !== OPERATIONS) throw new Error(`the workload failed with nothing in the way: ${inWords(bad)}`)
     for (const call of callsIn(log)) calls.push(call)
   }
   const foreign = calls.map(({ file }) => /\/([a-z]+)-\d+\.grain$/.exec(file)?.[1]).find((kind) => kind && !KINDS.includes(kind))
@@ -103,11 +41,10 @@ async function survey(folder, life) {
 }
 
 /** One process with one fault, and what is there afterwards. Gives what the process did about it; nothing where the call was not made. */
-async function faultCase(trial, folder, generation, random, fault, note) {
+async function faultCase(trial, folder, generation, random, fault) {
   const log = path.join(folder, 'calls.log')
   const plan = { generation, limit: OPERATIONS, logBytes: random.pick(LOGS), tolerant: true, end: random.pick(['close', 'close', 'exit']) }
   const wrap = (command) => traced(command, { directory: trial.directory, kinds: KINDS, log, fault })
-  note(`${fault.call}:${fault.how}:when=${fault.when}`)
   const run = await trial.writer(plan, wrap)
   const calls = callsIn(log)
   const killed = fault.how === 'signal=KILL' && run.signal === 'SIGKILL'
@@ -137,74 +74,95 @@ async function fullCase(trial, disk, random) {
 /** Rows long enough to fill a disk soon. */
 const long = (config) => ({ ...config, open: { ...config.open, dimensions: 256 }, space: 400 })
 
-/**
- * @param {{ count: number, seed: number, only?: number }} options only: one group of cases of those that the seed gives
- * @returns {Promise<number>} the exit code
- */
-export async function syscalls({ count, seed, only }) {
-  const tally = new Tally('syscalls', seed)
-  const progress = progressOf('syscalls', count)
-  const work = fs.mkdtempSync(path.join(os.tmpdir(), 'bigrain-syscalls-'))
-  const why = missing()
-  const mounts = mayMount(work)
-  const full = process.platform === 'win32' ? 0 : Math.ceil(count / FULL)
-  let [faults, idle, disks] = [0, 0, 0]
-  const outcomes = new Map()
-  const faultOrder = shuffledFaults(seeded(seed))
+/** The cases of a row, in groups of a directory each. */
+class Cases {
+  faults = 0
+  disks = 0
+  #idle = 0
+  #outcomes = new Map()
+  #order
+  #row
 
-  const command = (number) => `npm run reliability -- syscalls --count ${count} --seed ${seed} --only ${number}`
-  const trialOf = (folder, number, config, said) => {
-    const life = { seed: mix(seed, number), config }
-    const found = (kind, what) => tally.found(kind, `${config.name}, ${said.now}: ${what}\n  files: ${evidence(folder, `syscalls-${seed}-${number}`)}`, command(number))
-    return new Trial(path.join(folder, 'index'), life, found)
+  /** @param {{ count: number, seed: number, tally: Tally, work: string, mounts: boolean }} row */
+  constructor(row) {
+    this.#row = row
+    this.#order = shuffledFaults(seeded(row.seed))
+    this.progress = progressOf('syscalls', row.count)
   }
 
-  async function faultGroup(number, cases) {
+  /** What the processes did about their faults. */
+  get outcomes() {
+    return Array.from(this.#outcomes, ([outcome, cases]) => `${cases} ${outcome}`).toSorted().join(', ')
+  }
+
+  /** A directory of group `number`; `now` says what it is about to meet. */
+  #trial(folder, number, config, now) {
+    const { count, seed, tally } = this.#row
+    const command = `npm run reliability -- syscalls --count ${count} --seed ${seed} --only ${number}`
+    const found = (kind, what) => tally.found(kind, `${config.name}, ${now()}: ${what}\n  files: ${evidence(folder, `syscalls-${seed}-${number}`)}`, command)
+    return new Trial(path.join(folder, 'index'), { seed: mix(seed, number), config }, found)
+  }
+
+  /** Processes with a fault each, until `cases` of them have met it. */
+  async failing(number, cases) {
+    const { count, seed, tally, work } = this.#row
     const folder = path.join(work, String(number))
     fs.mkdirSync(folder)
     const random = seeded(seed, number)
-    const said = { now: '' }
-    const trial = trialOf(folder, number, LIGHT[number % LIGHT.length], said)
+    let now
+    const trial = this.#trial(folder, number, LIGHT[number % LIGHT.length], () => now)
     const counts = await survey(folder, trial.ledger.life)
     const before = tally.failed // a directory that something was found in has nothing more to tell
-    for (let done = 0, generation = 0; done < cases && tally.failed === before; generation++) {
-      const fault = drawFault(random, faultOrder, number * CASES + generation, counts)
-      const did = await faultCase(trial, folder, generation, random, fault, (text) => { said.now = text })
-      if (did) {
-        done++
-        outcomes.set(did, (outcomes.get(did) ?? 0) + 1)
-        progress(++faults + disks)
-      } else if (++idle > 2 * count) throw new Error('faults are drawn for calls that are not made')
+    for (let [done, generation] = [0, 0]; done < cases && tally.failed === before; generation++) {
+      const fault = drawFault(random, this.#order, number * CASES + generation, counts)
+      now = `${fault.call}:${fault.how}:when=${fault.when}`
+      const outcome = await faultCase(trial, folder, generation, random, fault)
+      if (!outcome && ++this.#idle > 2 * count) throw new Error('faults are drawn for calls that are not made')
+      if (!outcome) continue
+      done++
+      this.#outcomes.set(outcome, (this.#outcomes.get(outcome) ?? 0) + 1)
+      this.progress(++this.faults + this.disks)
     }
     fs.rmSync(folder, { recursive: true, force: true })
   }
 
-  async function fullGroup(number) {
+  /** One small disk, or where none can be had, and in any case now and then, files that may not grow. */
+  async full(number) {
+    const { seed, work, mounts } = this.#row
     const folder = path.join(work, String(number))
     const random = seeded(seed, number)
     const bytes = random.between(2 << 20, 6 << 20)
     const disk = mounts && number % 4 !== 0 ? mountSmall(folder, bytes) : undefined
     fs.mkdirSync(folder, { recursive: true })
     const place = disk ?? limitLength(random.between(4 << 10, 1 << 20))
-    const trial = trialOf(folder, number, long(LIGHT[number % LIGHT.length]), { now: disk ? `a disk of ${bytes} bytes` : 'files of limited length' })
+    const trial = this.#trial(folder, number, long(LIGHT[number % LIGHT.length]), () => (disk ? `a disk of ${bytes} bytes` : 'files of limited length'))
     try {
       await fullCase(trial, place, random)
-      progress(++disks + faults)
+      this.progress(++this.disks + this.faults)
     } finally {
       place.close()
       fs.rmSync(folder, { recursive: true, force: true })
     }
   }
+}
 
+/**
+ * @param {{ count: number, seed: number, only?: number }} options only: one group of cases of those that the seed gives
+ * @returns {Promise<number>} the exit code
+ */
+export async function syscalls({ count, seed, only }) {
+  const tally = new Tally('syscalls', seed)
+  const work = fs.mkdtempSync(path.join(os.tmpdir(), 'bigrain-syscalls-'))
+  const cases = new Cases({ count, seed, tally, work, mounts: mayMount(work) })
+  const [why, disks] = [missing(), Math.ceil(count / FULL)]
   const groups = []
-  if (!why) for (let left = count - full; left > 0; left -= CASES) groups.push((number) => faultGroup(number, Math.min(left, CASES)))
-  for (let left = full; left > 0; left--) groups.push(fullGroup)
+  if (!why) for (let left = count - disks; left > 0; left -= CASES) groups.push((number) => cases.failing(number, Math.min(left, CASES)))
+  for (let left = disks; left > 0; left--) groups.push((number) => cases.full(number))
   try {
     for (const [number, group] of groups.entries()) if (only === undefined || only === number) await group(number)
   } finally {
     fs.rmSync(work, { recursive: true, force: true })
   }
-  const did = Array.from(outcomes, ([outcome, cases]) => `${cases} ${outcome}`).toSorted().join(', ')
-  const remark = why ? `${why}: ${disks} full disks alone` : `${faults} failing calls: ${did}; ${disks} full disks`
-  return tally.close(faults + disks, `cases (${remark})`)
+  const failing = why ? `no failing calls: ${why}` : `${cases.faults} failing calls: ${cases.outcomes}`
+  return tally.close(cases.faults + cases.disks, `cases (${failing}; ${cases.disks} full disks)`)
 }

@@ -2,19 +2,32 @@
 // wrote without being told, and each stored row says which operation it came from.
 import { mix, seeded } from './random.mjs'
 
+/** What indexes are opened with. */
+const SYNC = { durability: 'sync' }
+const OS = { durability: 'os' }
+const pq = { type: 'pq', bytes: 8 }
+const MEMORY = { dimensions: 16, metric: 'l2', ...SYNC }
+const DISK_SQ8 = { dimensions: 24, metric: 'cosine', coarse: 'hnsw', codes: 'sq8', vectors: 'disk', ...SYNC }
+const GRAPH = { dimensions: 16, metric: 'dot', coarse: 'hnsw', codes: 'none', ...OS }
+const HEAVY = { dimensions: 1536, metric: 'l2', coarse: 'flat', codes: 'none', ...OS }
+const ALONE = { dimensions: 8, metric: 'l2', ...OS }
+const DISK = { dimensions: 32, metric: 'cosine', coarse: 'hnsw', codes: 'none', vectors: 'disk', ...SYNC }
+const HEAVY_DISK = { dimensions: 1536, metric: 'cosine', coarse: 'flat', codes: 'sq8', vectors: 'disk', ...SYNC }
+const DISK_PQ = { dimensions: 16, metric: 'l2', coarse: 'hnsw', codes: pq, vectors: 'disk', ...SYNC }
+
 /**
  * Kinds of indexes and callers. `space`: how many ids there are; `rows`: in a batch at most; `callers`: writes under way at
  * once; `ids`: mixed has both kinds, 1 beside '1'. A heavy one fills the 64 MiB of log that a background checkpoint waits for.
  */
 export const CONFIGS = [
-  { name: 'memory', open: { dimensions: 16, metric: 'l2', durability: 'sync' }, ids: 'number', metadata: false, space: 600, rows: 60, callers: 8 },
-  { name: 'disk-sq8', open: { dimensions: 24, metric: 'cosine', coarse: 'hnsw', codes: 'sq8', vectors: 'disk', durability: 'sync' }, ids: 'text', metadata: true, space: 900, rows: 80, callers: 4 },
-  { name: 'graph', open: { dimensions: 16, metric: 'dot', coarse: 'hnsw', codes: 'none', durability: 'os' }, ids: 'mixed', metadata: true, space: 800, rows: 100, callers: 16 },
-  { name: 'heavy', open: { dimensions: 1536, metric: 'l2', coarse: 'flat', codes: 'none', durability: 'os' }, ids: 'number', metadata: false, space: 1200, rows: 400, callers: 3, heavy: true },
-  { name: 'alone', open: { dimensions: 8, metric: 'l2', durability: 'os' }, ids: 'number', metadata: true, space: 300, rows: 40, callers: 1 },
-  { name: 'disk', open: { dimensions: 32, metric: 'cosine', coarse: 'hnsw', codes: 'none', vectors: 'disk', durability: 'sync' }, ids: 'text', metadata: true, space: 500, rows: 60, callers: 1 },
-  { name: 'heavy-disk', open: { dimensions: 1536, metric: 'cosine', coarse: 'flat', codes: 'sq8', vectors: 'disk', durability: 'sync' }, ids: 'mixed', metadata: true, space: 1200, rows: 400, callers: 3, heavy: true },
-  { name: 'disk-pq', open: { dimensions: 16, metric: 'l2', coarse: 'hnsw', codes: { type: 'pq', bytes: 8 }, vectors: 'disk', durability: 'sync' }, ids: 'mixed', metadata: false, space: 6000, rows: 700, callers: 8 },
+  { name: 'memory', open: MEMORY, ids: 'number', metadata: false, space: 600, rows: 60, callers: 8 },
+  { name: 'disk-sq8', open: DISK_SQ8, ids: 'text', metadata: true, space: 900, rows: 80, callers: 4 },
+  { name: 'graph', open: GRAPH, ids: 'mixed', metadata: true, space: 800, rows: 100, callers: 16 },
+  { name: 'heavy', open: HEAVY, ids: 'number', metadata: false, space: 1200, rows: 400, callers: 3, heavy: true },
+  { name: 'alone', open: ALONE, ids: 'number', metadata: true, space: 300, rows: 40, callers: 1 },
+  { name: 'disk', open: DISK, ids: 'text', metadata: true, space: 500, rows: 60, callers: 1 },
+  { name: 'heavy-disk', open: HEAVY_DISK, ids: 'mixed', metadata: true, space: 1200, rows: 400, callers: 3, heavy: true },
+  { name: 'disk-pq', open: DISK_PQ, ids: 'mixed', metadata: false, space: 6000, rows: 700, callers: 8 },
 ]
 
 /** Values that rows are cut from. A row of its own random numbers would cost more than writing it. */
@@ -66,11 +79,12 @@ export function operation(life, generation, n) {
   const { config } = life
   const random = seeded(life.seed, generation, n)
   const choice = random.unit()
+  const add = (form, count) => ({ kind: 'add', form, items: items(life, random, generation, n, count) })
   if (choice < 0.02) return { kind: 'flush' }
   if (choice < 0.025) return { kind: 'optimize' }
   if (choice < 0.17) return { kind: 'delete', ids: Array.from({ length: random.between(1, 1 + (config.rows >> 2)) }, () => idOf(config, random.below(config.space))) }
-  if (choice < (config.heavy ? 0.25 : 0.6)) return { kind: 'add', form: 'array', items: items(life, random, generation, n, 1) }
-  return { kind: 'add', form: random.pick(['array', 'columns', 'iterable']), items: items(life, random, generation, n, random.between(2, config.rows)) }
+  if (choice < (config.heavy ? 0.25 : 0.6)) return add('array', 1)
+  return add(random.pick(['array', 'columns', 'iterable']), random.between(2, config.rows))
 }
 
 /** What `operation` makes of a map from ids to where their rows came from. Gives how many ids a delete found. */

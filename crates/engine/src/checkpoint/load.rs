@@ -92,13 +92,14 @@ struct Columns {
 impl Loading<'_> {
     fn parts(&self) -> Result<Parts> {
         let counts = &self.body.counts;
+        // Rows first: their files bound how many there can be.
+        let extents: Vec<FileRef> = self.manifest.files_of("rows").cloned().collect();
+        let (dense, records, rows) = self.rows(&extents)?;
         let Columns { ids, metadata, dead, files, doubt } = match self.columns() {
             Err(error) if self.read_only && error.code == Code::Corrupt => self.salvaged()?,
             columns => columns?,
         };
         let [id_files, metadata_files] = files;
-        let extents: Vec<FileRef> = self.manifest.files_of("rows").cloned().collect();
-        let (dense, records, rows) = self.rows(&extents)?;
         let (derived, codes) = self.derived()?;
         let view = ids.view();
         let map = self.map(&view, &dead, doubt.as_deref())?;

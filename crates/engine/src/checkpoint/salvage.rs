@@ -62,7 +62,14 @@ impl Loading<'_> {
             }
             Ok(metadata.push(text)?)
         })?;
-        let dead = self.salvage_dead(rows, &mut doubt)?;
+        let mut dead = self.salvage_dead(rows, &mut doubt)?;
+        if !(dead.len()..=dead.len() + doubt.rows.len()).contains(&self.body.counts.dead) {
+            // Nothing is damaged, and yet of no row is it known whether it lives.
+            let what = format!("dead: {} rows are known to be, the manifest says {}", dead.len(), self.body.counts.dead);
+            doubt.damage.push(what);
+            (0..rows).for_each(|row| doubt.rows.insert(row));
+            dead = Tombstones::default();
+        }
         Ok((ids, metadata, dead, doubt))
     }
 
