@@ -114,6 +114,52 @@ fn a_damaged_row_keeps_an_index_in_memory_from_opening_but_not_its_readers() {
     assert_eq!(reader.delete(&[Id::Number(1)]).unwrap_err().code, Code::ReadOnly);
 }
 
+/// Of a file of rows whose header or checksums are damaged a reader gets every row that its own checksum proves; of one that
+/// is cut short or gone nothing, but all of the others.
+#[test]
+fn a_reader_is_served_the_rows_of_damaged_files() {
+    for vectors in [Placement::Disk, Placement::Memory] {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("index");
+        build(&path, vectors);
+        let damaged = file(&path, "rows");
+        let whole = fs::read(&damaged).unwrap();
+        let in_file = (whole.len() - 4096) / (DIMS * 4 + 4);
+        let ids: Vec<u64> = (100..5_700).collect();
+        let missing = |what: &str| {
+            let writer = Index::open(&path, PartialOptions::default(), false, &Task::new());
+            assert_eq!(writer.err().unwrap().code, Code::Corrupt, "{what}");
+            let reader = Index::open(&path, PartialOptions::default(), true, &Task::new()).unwrap();
+            let metadata = Include { metadata: true, vector: false };
+            let all: Vec<Id> = ids.iter().map(|&id| Id::Number(id)).collect();
+            assert!(reader.get(&all, metadata).unwrap().iter().all(Option::is_some), "{what}");
+            let whole = Include { vector: true, metadata: true };
+            let refused = all.iter().filter(|id| match reader.get(std::slice::from_ref(id), whole) {
+                Ok(item) => {
+                    assert!(item[0].is_some());
+                    false
+                }
+                Err(error) => {
+                    assert!(error.code == Code::Corrupt && error.message.contains("rows-"), "{error}");
+                    true
+                }
+            });
+            refused.count()
+        };
+        for at in [3, 70, 2_000] {
+            flip(&damaged, at);
+            assert_eq!(missing("header"), 0, "{at}");
+            fs::write(&damaged, &whole).unwrap();
+        }
+        flip(&damaged, whole.len() - 1);
+        assert_eq!(missing("checksums"), 1);
+        fs::write(&damaged, &whole[..whole.len() - 10]).unwrap();
+        assert_eq!(missing("cut short"), in_file);
+        fs::remove_file(&damaged).unwrap();
+        assert_eq!(missing("gone"), in_file);
+    }
+}
+
 #[test]
 fn truth_that_is_damaged_is_never_guessed() {
     for kind in ["ids", "metadata", "dead"] {

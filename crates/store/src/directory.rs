@@ -258,6 +258,20 @@ impl Directory {
         Extent::open(opened, path, file, task)
     }
 
+    /// What is left of a damaged file of rows of `stride` bytes, which begin with `first_row` and end before `end` at the
+    /// latest. Damaged rows are errors when they are read.
+    ///
+    /// # Errors
+    /// [`Error::Corrupt`] where the manifest's own record of the file does not fit such rows, and as
+    /// [`salvage_file`](Self::salvage_file).
+    pub fn salvage_extent(&self, file: &FileRef, stride: usize, first_row: u32, end: u32, task: &Task) -> Result<Extent> {
+        let opened = match self.open_file(file) {
+            Err(Error::Corrupt { .. }) => None,
+            opened => Some(opened?.1),
+        };
+        Extent::salvage(opened, self.shared.path.join(file.name()), file, stride, (first_row, end), task)
+    }
+
     /// Removes a finished file that was not published and will not be.
     pub fn discard(&self, file: &FileRef) {
         let name = file.name();

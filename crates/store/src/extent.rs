@@ -1,5 +1,6 @@
 //! Dense rows in a file: records of one length, one after another, with a checksum for each.
 
+use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -137,8 +138,45 @@ impl Extent {
             let what = format!("{count} rows of {stride} bytes from row {first_row} on are not what {real} bytes can hold");
             return Err(Error::corrupt(&path, COMMON as u64, what));
         }
-        let checksums = read_checksums(&*file, &path, count as usize, HEADER as u64 + count * stride as u64, array, task)?;
+        let at = HEADER as u64 + count * stride as u64;
+        let (checksums, crc) = read_checksums(&*file, &path, count as usize, at, task)?;
+        if crc != array {
+            return Err(Error::corrupt(&path, at, "the checksum of the rows' checksums is wrong"));
+        }
         Ok(Self { file, path, stride, first_row: first_row as u32, salt, checksums })
+    }
+
+    /// What is left of an extent whose header or array of checksums is damaged: rows are told apart by their own checksums.
+    /// Of a file that is missing or of another length nothing is: every row of it is damaged.
+    pub(crate) fn salvage(
+        file: Option<Arc<dyn File>>,
+        path: PathBuf,
+        expected: &FileRef,
+        stride: usize,
+        (first_row, end): (u32, u32),
+        task: &Task,
+    ) -> Result<Self> {
+        let rows = expected.len().saturating_sub(HEADER as u64) / (stride + CRC) as u64;
+        let len = rows * (stride + CRC) as u64 + HEADER as u64;
+        if expected.len() != len || u64::from(first_row) + rows > u64::from(end) {
+            let what = format!("{} bytes are not what rows of {stride} up to row {end} make", expected.len());
+            return Err(Error::corrupt(&path, 0, what));
+        }
+        let salt = header::salt(expected.number(), VERSION);
+        let whole = file.filter(|file| file.len().is_ok_and(|real| real == len));
+        let (file, checksums) = match whole {
+            Some(file) => {
+                let at = HEADER as u64 + rows * stride as u64;
+                let checksums = read_checksums(&*file, &path, rows as usize, at, task)?.0;
+                (file, checksums)
+            }
+            None => {
+                let mut checksums = room_for(rows as usize)?;
+                checksums.resize(rows as usize, 0);
+                (Arc::new(Lost) as Arc<dyn File>, checksums)
+            }
+        };
+        Ok(Self { file, path, stride, first_row, salt, checksums })
     }
 
     /// Number of the first row.
@@ -200,11 +238,38 @@ impl Extent {
     }
 }
 
-fn read_checksums(file: &dyn File, path: &Path, count: usize, mut at: u64, array: u32, task: &Task) -> Result<Vec<u32>> {
-    let no_memory = |_| Error::OutOfMemory { bytes: (count * CRC) as u64 };
-    let (mut checksums, mut bytes) = (Vec::new(), Vec::new());
-    checksums.try_reserve_exact(count).map_err(no_memory)?;
-    let (start, mut crc) = (at, 0);
+/// A file of which nothing is left.
+#[derive(Debug)]
+struct Lost;
+
+impl File for Lost {
+    fn len(&self) -> io::Result<u64> {
+        Ok(0)
+    }
+
+    fn read_at(&self, _buf: &mut [u8], _at: u64) -> io::Result<usize> {
+        Ok(0)
+    }
+
+    fn write_at(&self, _bytes: &[u8], _at: u64) -> io::Result<usize> {
+        Ok(0)
+    }
+
+    fn sync_data(&self) -> io::Result<()> {
+        Ok(())
+    }
+}
+
+fn room_for(count: usize) -> Result<Vec<u32>> {
+    let mut checksums = Vec::new();
+    checksums.try_reserve_exact(count).map_err(|_| Error::OutOfMemory { bytes: (count * CRC) as u64 })?;
+    Ok(checksums)
+}
+
+/// The array of checksums, and its own.
+fn read_checksums(file: &dyn File, path: &Path, count: usize, mut at: u64, task: &Task) -> Result<(Vec<u32>, u32)> {
+    let (mut checksums, mut bytes) = (room_for(count)?, Vec::new());
+    let mut crc = 0;
     while checksums.len() < count {
         task.check()?;
         bytes.resize(((count - checksums.len()) * CRC).min(BATCH), 0);
@@ -213,10 +278,7 @@ fn read_checksums(file: &dyn File, path: &Path, count: usize, mut at: u64, array
         checksums.extend(bytes.as_chunks::<CRC>().0.iter().map(|crc| u32::from_le_bytes(*crc)));
         at += bytes.len() as u64;
     }
-    if crc != array {
-        return Err(Error::corrupt(path, start, "the checksum of the rows' checksums is wrong"));
-    }
-    Ok(checksums)
+    Ok((checksums, crc))
 }
 
 /// Bound to the file, the format and the row's number.

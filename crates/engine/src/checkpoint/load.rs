@@ -6,7 +6,7 @@ use std::sync::atomic::AtomicU64;
 use coarse::hnsw::Graph;
 use quant::Codec;
 use rows::Appender;
-use store::{DenseFile, Directory, FileRef, Manifest};
+use store::{DenseFile, Directory, Extent, FileRef, Manifest};
 use task::Task;
 use wire::Reader;
 
@@ -151,6 +151,18 @@ impl Loading<'_> {
         Ok(Columns { ids, metadata, dead, files: [id_files, metadata_files], doubt: None })
     }
 
+    /// A damaged file of rows, for a reader. It does not say how many there are, so the ids must.
+    fn salvaged_extent(&self, extent: &FileRef, first_row: u32) -> Result<Extent> {
+        self.check_not_overtaken()?;
+        let mut bytes = 0;
+        for ids in self.manifest.files_of("ids") {
+            bytes += self.directory.salvage_file(ids, self.task)?.0.len();
+        }
+        let end = self.body.counts.rows.min((bytes / size_of::<u64>()) as u32);
+        let stride = Format::of(self.options).stored_bytes();
+        Ok(self.directory.salvage_extent(extent, stride, first_row, end, self.task)?)
+    }
+
     /// The columns of a damaged index, for a reader.
     fn salvaged(&self) -> Result<Columns> {
         self.check_not_overtaken()?;
@@ -211,7 +223,11 @@ impl Loading<'_> {
         let mut segments = Vec::new();
         for extent in extents {
             let start = file.rows();
-            file.push(self.directory.open_extent(extent, self.task)?)?;
+            let opened = match self.directory.open_extent(extent, self.task) {
+                Err(store::Error::Corrupt { .. }) if self.read_only => self.salvaged_extent(extent, start)?,
+                opened => opened?,
+            };
+            file.push(opened)?;
             segments.push(Segment { rows: start..file.rows(), file: extent.clone() });
         }
         let stride_fits = file.extents().first().is_none_or(|extent| extent.stride() == format.stored_bytes());
