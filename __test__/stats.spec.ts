@@ -1,4 +1,6 @@
 // What an index says of itself.
+import { readdirSync, statSync } from 'node:fs'
+import path from 'node:path'
 import test from 'ava'
 import { Index } from '../index.ts'
 import { clustered, freshPath, range, row } from './helpers.ts'
@@ -57,5 +59,22 @@ test('pq codes take the bytes that were asked for', async (t) => {
   const codeBook = 256 * dimensions * 4 + dimensions * dimensions * 4
   t.true(memory.codes >= 8 * n)
   t.true(memory.codes <= 2 * 8 * n + 2 * codeBook + 65_536, `${memory.codes} bytes`)
+  await index.close()
+})
+
+test('disk is what the files of the directory take', async (t) => {
+  const directory = freshPath(t)
+  const rows = clustered(3000, 8, 5)
+  const index = await Index.open(directory, { dimensions: 8, coarse: 'hnsw', codes: 'sq8' })
+  const sizes = () => readdirSync(directory).map((name) => ({ name, bytes: statSync(path.join(directory, name)).size }))
+  for (const part of range(3)) {
+    await index.add({ ids: range(1000, part * 1000), vectors: rows.subarray(part * 8000, part * 8000 + 8000) })
+    if (part < 2) await index.flush()
+    const { disk } = index.stats()
+    const of = (kind: RegExp) => sizes().filter(({ name }) => kind.test(name)).reduce((sum, { bytes }) => sum + bytes, 0)
+    t.is(disk.vectors, of(/^rows-/))
+    t.is(disk.log, of(/^log-/))
+    t.is(disk.total, of(/^(?!LOCK)/))
+  }
   await index.close()
 })

@@ -193,7 +193,7 @@ export interface Stats {
   chosen: { coarse: string; codes: Codes; lists?: number; imbalance?: number }
   /** Bytes. `graph`: links; `total`: everything that the index holds, buffers too. */
   memory: { codes: number; graph: number; vectors: number; ids: number; metadata: number; total: number }
-  /** Bytes. `log`: the log files that are kept, back to the older of the two kept checkpoints. */
+  /** Bytes of the two kept checkpoints, which share most of their files, and of the `log` back to the older one. */
   disk: { vectors: number; log: number; checkpoint: number; total: number }
   /**
    * Bytes written since the index was opened: `accepted` by acknowledged writes as they were logged, `files` to all files

@@ -226,7 +226,7 @@ pub struct Stats {
     pub codes: Codes,
     /// Bytes in memory.
     pub memory: MemoryStats,
-    /// Bytes in the directory.
+    /// Bytes in the directory: of the two checkpoints that are kept, which share most of their files, and of the log.
     pub disk: DiskStats,
     /// Stored vectors verified since the index was opened.
     pub reads_vectors: u64,

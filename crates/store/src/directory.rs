@@ -244,6 +244,19 @@ impl Directory {
         files
     }
 
+    /// Bytes of the kept states' files of `kind`; and of all their others, manifests included.
+    pub fn kept_bytes(&self, kind: &str) -> (u64, u64) {
+        let (of_kind, others): (Vec<_>, Vec<_>) = self.kept_files().into_iter().partition(|file| file.kind() == kind);
+        let mut manifests: Vec<u64> = self.kept().manifests().iter().map(|manifest| manifest.number).collect();
+        manifests.sort_unstable();
+        manifests.dedup();
+        let manifests = manifests.iter().filter_map(|&number| {
+            self.shared.vfs.open(&self.shared.path.join(names::manifest(number))).and_then(|file| file.len()).ok()
+        });
+        let sum = |files: &[FileRef]| files.iter().map(FileRef::len).sum::<u64>();
+        (sum(&of_kind), sum(&others) + manifests.sum::<u64>())
+    }
+
     /// The disk that the directory lies on.
     pub fn vfs(&self) -> Arc<dyn Vfs> {
         self.shared.vfs.clone()

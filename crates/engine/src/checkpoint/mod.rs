@@ -62,10 +62,4 @@ impl Saved {
         let codes = self.codes.iter().map(|segment| &segment.file);
         segments.chain(whole).chain(codes).chain(self.graph.iter().map(|graph| &graph.file)).cloned().collect()
     }
-
-    /// Bytes of the extents, and of all other files.
-    pub fn bytes(&self) -> (u64, u64) {
-        let rows = self.rows.iter().map(|segment| segment.file.len()).sum();
-        (rows, self.files().iter().map(FileRef::len).sum::<u64>() - rows)
-    }
 }

@@ -52,9 +52,7 @@ pub fn save_with(shared: &Shared, derived: Option<&Derived>, all: bool) -> Resul
         Ok(None) => {}
         Ok(Some((next, rows))) => {
             let before = std::mem::replace(&mut *saved, next);
-            let (vectors, rest) = saved.bytes();
-            shared.counters.vectors.store(vectors, Ordering::Relaxed);
-            shared.counters.checkpoint.store(rest, Ordering::Relaxed);
+            shared.note_disk();
             if shared.options.vectors == Placement::Disk {
                 // Rows that cannot be read back stay in memory, and what the checkpoint holds is not what is open.
                 move_to_disk(shared, &directory, &before.rows, &saved.rows, rows).inspect_err(|_| shared.poison())?;
