@@ -1,5 +1,6 @@
 //! What all rows share: arguments, threads, counting, the watch over hangs and panics, and the last line.
 
+use std::cell::RefCell;
 use std::collections::BTreeMap;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::process::ExitCode;
@@ -84,7 +85,24 @@ pub struct Runner {
     notes: Notes,
 }
 
+/// Panics of threads that the product started. Whichever check ends next reports them.
 static PANICS: Mutex<Vec<String>> = Mutex::new(Vec::new());
+
+thread_local! {
+    /// Panics of this thread, while it checks.
+    static OWN_PANICS: RefCell<Option<Vec<String>>> = const { RefCell::new(None) };
+}
+
+/// Notes every panic: which of them a library has caught makes no difference.
+fn note_panics() {
+    std::panic::set_hook(Box::new(|panic| {
+        let what = panic.to_string().replace('\n', ": ");
+        OWN_PANICS.with_borrow_mut(|own| match own {
+            Some(own) => own.push(what),
+            None => lock(&PANICS).push(what),
+        });
+    }));
+}
 
 fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
@@ -109,8 +127,7 @@ impl Runner {
 
     /// Runs the cases 0 to `cases` - 1, on several threads, until enough was checked; prints the last line.
     pub fn run(&self, cases: u64, case: impl Fn(&Case<'_>) + Sync) -> ExitCode {
-        // Panics are findings; which of them a library has caught makes no difference.
-        std::panic::set_hook(Box::new(|panic| lock(&PANICS).push(panic.to_string().replace('\n', ": "))));
+        note_panics();
         thread::scope(|scope| {
             let watch = scope.spawn(|| self.watch());
             let threads = if self.args.only.0.is_some() { 1 } else { self.args.threads };
@@ -230,9 +247,11 @@ impl Case<'_> {
         let command = self.command(place);
         self.runner.notes.write(self.thread, &command);
         lock(&self.runner.watched).insert(key, (Instant::now(), command.clone()));
+        OWN_PANICS.set(Some(Vec::new()));
         let result = catch_unwind(AssertUnwindSafe(check));
         lock(&self.runner.watched).remove(&key);
-        let panics = std::mem::take(&mut *lock(&PANICS));
+        let mut panics = OWN_PANICS.take().unwrap_or_default();
+        panics.append(&mut lock(&PANICS));
         let finding = match (result, panics.first()) {
             (Ok(Err(finding)), None) => finding,
             (Ok(Ok(value)), None) => return Some(value),
