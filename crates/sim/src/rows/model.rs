@@ -1,8 +1,13 @@
 //! Row `model`: random operations, of all kinds and in any order, give what a map and a scan in 64-bit floats give.
 
+use std::path::Path;
 use std::process::ExitCode;
+use std::sync::Arc;
 
-use engine::{Batch, Coarse, Code, Codes, Id, Index, Metric, Op, Placement, Precision, Query, SearchParams, TrainParams};
+use engine::{
+    Batch, Coarse, Code, Codes, Durability, Id, Index, Metric, Op, PartialOptions, Placement, Precision, Query, SearchParams,
+    TrainParams,
+};
 use task::Task;
 
 use crate::disk::SimDisk;
@@ -15,12 +20,33 @@ use crate::workload::{Before, Config};
 const KINDS: &[Kind] = &[Kind::Lost, Kind::Wrong, Kind::Unopenable, Kind::Panic, Kind::Hang];
 /// The first size.
 const COUNT: u64 = 2_000;
-/// Operations of a sequence, at most.
-const LENGTH: usize = 200;
-/// Rows of a large batch: enough for codes of a byte or a bit.
-const LARGE: usize = 300;
-/// One sequence in so many has large batches.
-const LARGE_IN: usize = 8;
+/// How large an index becomes.
+#[derive(Debug, Clone, Copy)]
+struct Size {
+    /// How many ids there are.
+    ids: usize,
+    /// Rows of a batch, at most.
+    batch: usize,
+    /// Operations of a sequence, at most.
+    steps: usize,
+}
+
+const SMALL: Size = Size { ids: 60, batch: 12, steps: 200 };
+/// Enough for codes of a byte or a bit.
+const LARGE: Size = Size { ids: 600, batch: 600, steps: 200 };
+/// Enough for code books.
+const HUGE: Size = Size { ids: 7_000, batch: 7_000, steps: 40 };
+
+impl Size {
+    fn of(random: &mut Random) -> Self {
+        match random.below(1024) {
+            0 => HUGE,
+            1..=100 => LARGE,
+            _ => SMALL,
+        }
+    }
+}
+
 /// Mean share of the true nearest that a graph must find in a sequence, with a pool larger than the index: over the
 /// vectors or a byte a dimension, and over codes of which many are equal.
 const FLOORS: [f64; 2] = [0.95, 0.6];
@@ -34,10 +60,10 @@ pub fn run(args: &Args) -> ExitCode {
         let config = config(&mut random);
         case.explain(|| format!("{:?}", config.options));
         case.check(None, || {
-            let (large, disk) = (random.once_in(LARGE_IN), SimDisk::default());
+            let (size, disk) = (Size::of(&mut random), SimDisk::default());
             let index = config.open(&disk).map_err(|error| Finding::of(Kind::Unopenable, "open", &error))?;
             let (contents, recalls) = (Contents::new(), Vec::new());
-            Sequence { config: &config, disk, index: Some(index), contents, random, large, recalls }.run()
+            Sequence { config: &config, disk, index: Some(index), contents, random, size, copies: 0, recalls }.run()
         });
     })
 }
@@ -50,9 +76,13 @@ fn config(random: &mut Random) -> Config {
         *random.pick(&[Codes::None, Codes::None, Codes::Sq8, Codes::Binary, Codes::Pq { bytes: dims.min(3), rotate: true }]);
     let coarse = *random.pick(&[Coarse::Auto, Coarse::Flat, Coarse::Flat, Coarse::Hnsw]);
     let vectors = *random.pick(&[Placement::Memory, Placement::Disk]);
+    let durability = *random.pick(&[Durability::Sync, Durability::Os]);
+    // With a short log, checkpoints come by themselves.
+    let log_bytes = *random.pick(&[None, None, Some(300), Some(5_000)]);
     Config::new("model", Before::Nothing, |o| {
         (o.dimensions, o.metric, o.precision) = (Some(dims), Some(metric), Some(precision));
         (o.codes, o.coarse, o.vectors, o.m) = (Some(codes), Some(coarse), Some(vectors), Some(8));
+        (o.durability, o.log_bytes) = (Some(durability), log_bytes);
     })
 }
 
@@ -64,14 +94,16 @@ struct Sequence<'a> {
     index: Option<Index>,
     contents: Contents,
     random: Random,
-    large: bool,
+    size: Size,
+    /// Snapshots taken.
+    copies: usize,
     /// How much of the truth each search found.
     recalls: Vec<f64>,
 }
 
 impl Sequence<'_> {
     fn run(&mut self) -> Checked<()> {
-        for _ in 0..1 + self.random.below(LENGTH) {
+        for _ in 0..1 + self.random.below(self.size.steps) {
             self.step()?;
             read_some(self.index()?, &self.contents, Kind::Wrong)?;
             self.search()?;
@@ -86,7 +118,7 @@ impl Sequence<'_> {
     }
 
     fn step(&mut self) -> Checked<()> {
-        match self.random.below(20) {
+        match self.random.below(22) {
             0..=6 => self.write(1),
             7 => self.write(3),
             8 | 9 => self.delete(),
@@ -98,6 +130,8 @@ impl Sequence<'_> {
             16 => self.reopen(false),
             17 => self.call("optimize", |index| index.optimize(&Task::new())),
             18 => self.train(),
+            19 => self.reader(),
+            20 => self.copy(),
             _ => self.refused(),
         }
     }
@@ -111,7 +145,7 @@ impl Sequence<'_> {
     }
 
     fn id(&mut self) -> Id {
-        let number = self.random.below(if self.large { 600 } else { 60 }) as u64;
+        let number = self.random.below(self.size.ids) as u64;
         if number.is_multiple_of(3) { Id::Text(format!("item {number}").into()) } else { Id::Number(number) }
     }
 
@@ -120,7 +154,8 @@ impl Sequence<'_> {
     }
 
     fn batch(&mut self) -> Batch {
-        let ids = if self.large && self.random.once_in(4) { self.ids(2 * LARGE) } else { self.ids(12) };
+        let most = if self.random.once_in(4) { self.size.batch } else { SMALL.batch };
+        let ids = self.ids(most);
         let dims = self.config.options.dimensions.unwrap_or(1);
         // Never the zero vector, nor one that is zero in half precision.
         let vectors = self.random.vector(ids.len() * dims).iter().map(|value| value + value.signum() * 0.01).collect();
@@ -217,6 +252,29 @@ impl Sequence<'_> {
                 Err(Finding::new(Kind::Lost, what))
             }
         }
+    }
+
+    /// What was flushed is there for a reader beside the writer.
+    fn reader(&mut self) -> Checked<()> {
+        self.call("flush", |index| index.flush())?;
+        let reader =
+            self.config.reopen(&self.disk, true).map_err(|error| Finding::of(Kind::Unopenable, "open to read", &error))?;
+        same("read", &read_back(&reader, Kind::Wrong)?, &self.contents)
+    }
+
+    /// A snapshot holds the same, and nothing is wrong with it, nor with what it was taken of.
+    fn copy(&mut self) -> Checked<()> {
+        self.copies += 1;
+        let path = format!("/copy-{}", self.copies);
+        self.call("snapshot", |index| index.snapshot(Path::new(&path), &Task::new()))?;
+        let options = PartialOptions { threads: Some(1), ..PartialOptions::default() };
+        let copy = Index::open_on(Arc::new(self.disk.clone()), Path::new(&path), options, true, &Task::new());
+        let copy = copy.map_err(|error| Finding::of(Kind::Unopenable, "open a snapshot", &error))?;
+        same("copied", &read_back(&copy, Kind::Wrong)?, &self.contents)?;
+        let problems = |index: &Index| index.verify(&Task::new()).map(|report| report.problems);
+        let wrong = problems(&copy).map_err(|error| Finding::of(Kind::Wrong, "verify a snapshot", &error))?;
+        same("wrong in a snapshot", &wrong, &Vec::new())?;
+        same("wrong", &self.call("verify", problems)?, &Vec::new())
     }
 
     fn train(&mut self) -> Checked<()> {
