@@ -51,14 +51,14 @@ export declare class NativeIndex {
   /** At most `limit` ids, from row `from` on. */
   ids(from: number, limit: number): NativePage
   /** The nearest items. `verify` is given where another vector than `candidates` gives the distances. */
-  search(token: number, candidates: Float32Array, verify: Float32Array | undefined | null, k: number, ef: number | undefined | null, rerank: number | undefined | null, include: number, cancel?: NativeCancel | undefined | null): void
+  search(token: number, candidates: Float32Array, verify: Float32Array | undefined | null, k: number, ef: number | undefined | null, rerank: number | undefined | null, recall: number | undefined | null, include: number, cancel?: NativeCancel | undefined | null): void
   /**
    * The nearest items, now. Plain hits with number ids are written to `words` as pairs of id and distance and counted;
    * others, and those for which `words` has no room, come as a table.
    */
-  searchSync(candidates: Float32Array, verify: Float32Array | undefined | null, k: number, ef: number | undefined | null, rerank: number | undefined | null, include: number, words: Float64Array): number | NativeTable
+  searchSync(candidates: Float32Array, verify: Float32Array | undefined | null, k: number, ef: number | undefined | null, rerank: number | undefined | null, recall: number | undefined | null, include: number, words: Float64Array): number | NativeTable
   /** The nearest items of each row of `queries`. */
-  searchBatch(token: number, queries: Float32Array, k: number, ef: number | undefined | null, rerank: number | undefined | null, include: number, threads?: number | undefined | null, cancel?: NativeCancel | undefined | null): void
+  searchBatch(token: number, queries: Float32Array, k: number, ef: number | undefined | null, rerank: number | undefined | null, recall: number | undefined | null, include: number, threads?: number | undefined | null, cancel?: NativeCancel | undefined | null): void
   /** Fits the codes to the data. */
   train(token: number, sample: number | undefined | null, cancel: NativeCancel | undefined | null, watched: boolean): void
   /** Rebuilds for search speed. */
@@ -123,6 +123,16 @@ export interface NativeFailure {
   code: string
   /** What was wrong. */
   message: string
+}
+
+/** What searches of one effort find. */
+export interface NativeMeasured {
+  /** Hits asked for. */
+  k: number
+  /** `ef` or `rerank`. */
+  effort: number
+  /** Mean share found, less its standard error. */
+  recall: number
 }
 
 /** Bytes in memory. */
@@ -253,6 +263,8 @@ export interface NativeStats {
   writes: NativeWrites
   /** How the index was opened. */
   open: NativeOpen
+  /** What was measured of searches. */
+  measured: Array<NativeMeasured>
 }
 
 /** The columns, in JavaScript. */

@@ -1,5 +1,6 @@
 // npm run bench [-- --rows N] : how long things take, on GloVe word vectors, measured by tinybench.
-// npm run bench -- durable | reopen : what durable writes cost, and what opening costs after a kill; they have options of their own.
+// npm run bench -- durable | reopen | recall : what durable writes cost, what opening costs after a kill, and whether a recall
+// that is asked for is found; they have options of their own.
 import { parseArgs } from 'node:util'
 import { Index } from 'bigrain'
 import { Bench, type BenchOptions } from 'tinybench'
@@ -108,9 +109,10 @@ async function waysToCall(index: Index, data: Data): Promise<void> {
   })
 }
 
-/** The benches that are not about searching, by the word that asks for them. */
+/** The other benches, by the word that asks for them. */
 const OTHERS: Record<string, (argv: string[]) => Promise<number>> = {
   durable: async (argv) => (await import('./durable/bench.ts')).bench(argv),
+  recall: async (argv) => (await import('./targets.ts')).targets(argv),
   reopen: async (argv) => (await import('./durable/reopen.ts')).bench(argv),
 }
 

@@ -6,7 +6,7 @@ import type { SearchOptions, Vector } from './types.ts'
 import { copyVector, isVector, newBlock, ownBlock, toVector } from './vectors.ts'
 
 const NAMES = ['k', 'recall', 'ef', 'probes', 'rerank', 'filter', 'fusion', 'feedback', 'adapter', 'include', 'threads', 'signal']
-const LATER = ['recall', 'probes', 'filter', 'fusion', 'feedback', 'adapter'] as const
+const LATER = ['probes', 'filter', 'fusion', 'feedback', 'adapter'] as const
 const MAX_U32 = 2 ** 32 - 1
 
 /** Bits of what a hit or item carries. */
@@ -17,12 +17,13 @@ export interface PackedSearch {
   k: number
   ef: number | undefined
   rerank: number | undefined
+  recall: number | undefined
   include: number
   threads: number | undefined
   signal: Signal | undefined
 }
 
-const PLAIN: PackedSearch = { k: 10, ef: undefined, rerank: undefined, include: 0, threads: undefined, signal: undefined }
+const PLAIN: PackedSearch = { k: 10, ef: undefined, rerank: undefined, recall: undefined, include: 0, threads: undefined, signal: undefined }
 
 export function packSearch(given: SearchOptions | undefined): PackedSearch {
   if (given === undefined) return PLAIN
@@ -37,6 +38,7 @@ export function packSearch(given: SearchOptions | undefined): PackedSearch {
     k: count('k', given.k) ?? PLAIN.k,
     ef: count('ef', given.ef),
     rerank: count('rerank', given.rerank),
+    recall: target(given.recall),
     include: packInclude(given.include) ?? 0,
     threads: count('threads', given.threads),
     signal: Signal.of(given.signal),
@@ -48,6 +50,12 @@ function count(name: string, given: unknown): number | undefined {
   if (given === undefined) return undefined
   if (Number.isInteger(given) && (given as number) > MAX_U32) return MAX_U32
   return checkInteger(`search option ${name}`, given, 1)
+}
+
+/** A recall to reach: more than nothing, and less than all, which an index cannot know to have found. */
+function target(given: unknown): number | undefined {
+  if (given === undefined || (typeof given === 'number' && given > 0 && given < 1)) return given
+  throw badArgument(`search option recall must be a number between 0 and 1, not ${show(given)}`)
 }
 
 export function packInclude(given: unknown): number | undefined {

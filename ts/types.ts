@@ -148,7 +148,11 @@ export interface GetOptions {
 export interface SearchOptions {
   /** Default 10. Above `size` it gives `size` hits. */
   k?: number
-  /** A target in (0, 1); the index picks its own effort. */
+  /**
+   * In place of an effort: the share of the k nearest to find, above 0 and below 1. The effort follows from what the index has
+   * measured on its own rows, in `optimize()` and `train()` or in the background once a search asks; until that is known, and
+   * where no effort finds so much, all rows are compared. See `stats().measured`.
+   */
   recall?: number
   /** The effort by hand: candidates that the walk of the graph holds. */
   ef?: number
@@ -203,6 +207,11 @@ export interface Stats {
   writes: { accepted: number; files: number; behind: number }
   /** How long opening took in milliseconds, and how many writes it took from the log. */
   open: { ms: number; replayed: number }
+  /**
+   * What searches of growing effort found when the index last measured itself: the mean share of the `k` nearest rows, less its
+   * standard error. `effort` is `ef` of a graph and `rerank` where codes are scanned. Empty before, and where searches are exact.
+   */
+  measured: { k: number; effort: number; recall: number }[]
   /** Full vectors verified and bytes read from disk since the index was opened. */
   reads: { vectors: number; bytes: number }
   /** The instruction set that this process chose. */

@@ -7,6 +7,7 @@ use wire::{Error, Reader, Writer};
 use crate::change::Change;
 use crate::ids::{IdColumn, read_ids};
 use crate::metadata::{MetadataColumn, read_metadata};
+use crate::recall::Efforts;
 use crate::record::Format;
 use crate::tombstones::Tombstones;
 use crate::types::{Metric, Precision};
@@ -44,6 +45,19 @@ pub fn tombstones(bytes: &[u8], rows: u32) -> Result<Vec<u8>, Error> {
     let dead = whole(bytes, |r| Tombstones::read(r, rows))?;
     let mut w = Writer::new();
     dead.write(&mut w);
+    Ok(w.into_bytes())
+}
+
+/// What was measured of searches; asked for efforts, too.
+pub fn efforts(bytes: &[u8]) -> Result<Vec<u8>, Error> {
+    let efforts = whole(bytes, Efforts::read)?;
+    for hits in [1, 7, 10, 1000] {
+        let least = [0.1, 0.5, 0.99].map(|recall| efforts.of(hits, recall));
+        debug_assert!(least.is_sorted_by_key(|effort| effort.unwrap_or(usize::MAX)), "more recall for less effort");
+        debug_assert!(least.iter().flatten().all(|&effort| effort >= hits));
+    }
+    let mut w = Writer::new();
+    efforts.write(&mut w);
     Ok(w.into_bytes())
 }
 

@@ -11,6 +11,7 @@ use task::Task;
 use crate::dense::Dense;
 use crate::error::{Code, Error, Result};
 use crate::options::Options;
+use crate::recall;
 use crate::shared::Shared;
 use crate::space::{CodeSpace, DenseSpace};
 use crate::state::{Codes, Plan, State};
@@ -239,10 +240,15 @@ pub fn catch_up(shared: &Shared) -> Result<()> {
     loop {
         let mut derived = shared.derived();
         // A row that cannot be read now cannot be linked; whoever compares it gets the error.
-        if shared.linking.is_stopped() || !step(shared, &mut derived, drain, &task)? {
+        if shared.linking.is_stopped() {
             return Ok(());
         }
+        if !step(shared, &mut derived, drain, &task)? {
+            break;
+        }
     }
+    recall::measure_if_wanted(shared, &task);
+    Ok(())
 }
 
 /// Live rows' mean squared error under `codes`, as a share of their variance; from a sample.

@@ -397,6 +397,7 @@ fn empty(options: &Options, directory: Option<Directory>) -> Parts {
         graph: Graph::default(),
         plan: first_plan(options),
         over_codes: codec_spec(options).is_some(),
+        efforts: None,
         doubt: None,
     };
     Parts {
@@ -415,12 +416,15 @@ fn empty(options: &Options, directory: Option<Directory>) -> Parts {
 fn search_one(shared: &Shared, state: &State, query: &Query<'_>, params: &SearchParams, task: &Task) -> Result<Vec<Hit>> {
     let (dims, metric) = (shared.format.dims, shared.format.metric);
     let effort = Effort::of(params, state)?;
+    if params.recall.is_some() {
+        shared.want_efforts(state);
+    }
     check_vector("query", query.verify, dims, metric)?;
     if !std::ptr::eq(query.verify, query.candidates) {
         check_vector("query.candidates", query.candidates, dims, metric)?;
     }
     task.check()?;
-    let nearest = nearest(state, query, effort, &shared.scratch, task)?;
+    let nearest = nearest(state, query, effort, None, &shared.scratch, task)?;
     hits(state, nearest, params)
 }
 
@@ -450,6 +454,7 @@ fn stats(shared: &Shared) -> Stats {
             ms: shared.counters.open_us.load(Ordering::Relaxed) as f64 / 1e3,
             replayed: shared.counters.replayed.load(Ordering::Relaxed),
         },
+        measured: state.efforts.iter().flat_map(|efforts| efforts.steps()).collect(),
     }
 }
 

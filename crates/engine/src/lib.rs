@@ -26,6 +26,7 @@ mod index;
 mod metadata;
 mod optimize;
 mod options;
+mod recall;
 mod record;
 mod search;
 mod shared;

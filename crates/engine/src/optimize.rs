@@ -16,6 +16,7 @@ use crate::derived::{self, CodeColumn, Derived, SAMPLE, block_rows};
 use crate::error::{Code, Error, Result};
 use crate::ids::{IdColumn, IdMap};
 use crate::metadata::MetadataColumn;
+use crate::recall;
 use crate::shared::Shared;
 use crate::state::{Plan, State};
 use crate::sync::lock;
@@ -45,6 +46,7 @@ pub fn optimize(shared: &Shared, task: &Task) -> Result<()> {
         retrain(shared, derived, &state, SAMPLE, task)?;
     }
     while derived::step(shared, derived, u32::MAX, task)? {}
+    recall::measure_changed(shared, task)?;
     save_with(shared, Some(derived), true)
 }
 
@@ -70,6 +72,7 @@ pub fn train(shared: &Shared, params: &TrainParams, task: &Task) -> Result<Train
     let codes_before = state.codes.as_ref().filter(|codes| codes.len() > 0);
     let error_before = codes_before.map(|codes| derived::code_error(&state.dense, codes, shared.options.seed)).transpose()?;
     let codes = retrain(shared, derived, &state, sample, task)?;
+    recall::measure_changed(shared, task)?;
     save_with(shared, Some(derived), true)?;
     Ok(TrainReport {
         codes: shared.chosen_codes(),
@@ -108,7 +111,7 @@ fn retrain(shared: &Shared, derived: &mut Derived, state: &State, sample: usize,
     *derived = next;
     shared.trained(state.rows());
     let published = view.clone();
-    shared.publish(|state| (state.codes, state.graph) = (Some(published), graph));
+    shared.publish(|state| (state.codes, state.graph, state.efforts) = (Some(published), graph, None));
     Ok(view)
 }
 

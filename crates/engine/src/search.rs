@@ -5,11 +5,13 @@ use std::ops::Range;
 use coarse::Candidate;
 use coarse::flat::{self, Margin};
 use coarse::hnsw::ScratchPool;
+use kernels::Scorer;
 use quant::CodecSpec;
 use task::Task;
 
 use crate::error::{Code, Error, Result};
 use crate::ids::Ids;
+use crate::recall::Without;
 use crate::record::Exact;
 use crate::space::RowScorer;
 use crate::state::{Plan, State};
@@ -40,10 +42,12 @@ pub struct Effort {
     k: usize,
     ef: usize,
     rerank: usize,
+    /// Every row is compared.
+    exact: bool,
 }
 
 impl Effort {
-    /// `E_ARGUMENT` for a `k` or `ef` of 0, or a `rerank` below `k`.
+    /// `E_ARGUMENT` for a `k` or `ef` of 0, a `rerank` below `k`, or a `recall` that is none.
     pub fn of(params: &SearchParams, state: &State) -> Result<Self> {
         let k = params.k;
         if k == 0 {
@@ -55,20 +59,57 @@ impl Effort {
         if let Some(rerank) = params.rerank.filter(|&rerank| rerank < k) {
             return Err(Error::argument(format!("rerank: {rerank} was given, at least k ({k}) is needed")));
         }
+        if let Some(recall) = params.recall {
+            return Self::to_find(k, recall, params, state);
+        }
         let default_ef = DEFAULT_EF.max(k.saturating_mul(2)).max(params.rerank.unwrap_or(0));
         let ef = params.ef.unwrap_or(default_ef).max(k);
-        let default_rerank = match state.codes.as_ref().map(|codes| codes.codec.spec()) {
-            // A byte a dimension misplaces a row by a few ranks only.
-            Some(CodecSpec::Sq8) => k.saturating_mul(2).saturating_add(16).min(ef),
-            _ if state.plan == Plan::Flat => DEFAULT_RERANK.max(k.saturating_mul(10)),
-            _ => ef,
+        let default_rerank = match state.plan {
+            Plan::Flat if !is_sq8(state) => DEFAULT_RERANK.max(k.saturating_mul(10)),
+            _ => rerank_of(k, ef, state),
         };
-        Ok(Self { k, ef, rerank: params.rerank.unwrap_or(default_rerank) })
+        Ok(Self { k, ef, rerank: params.rerank.unwrap_or(default_rerank), exact: false })
+    }
+
+    /// What it takes to find a share of `recall`; everything is compared where that is not known.
+    fn to_find(k: usize, recall: f64, params: &SearchParams, state: &State) -> Result<Self> {
+        if !(recall > 0.0 && recall < 1.0) {
+            return Err(Error::argument(format!("recall: {recall} was given, a number between 0 and 1 is needed")));
+        }
+        if params.ef.is_some() || params.rerank.is_some() {
+            return Err(Error::argument("recall: it chooses the effort, so neither ef nor rerank can be given with it"));
+        }
+        let effort = state.efforts.as_ref().and_then(|efforts| efforts.of(k, recall));
+        Ok(effort.map_or(Self { k, ef: k, rerank: k, exact: true }, |effort| Self::measured(k, effort, state)))
+    }
+
+    /// An effort as [`crate::recall`] numbers them.
+    pub fn measured(k: usize, effort: usize, state: &State) -> Self {
+        let rerank = if state.plan == Plan::Flat { effort } else { rerank_of(k, effort, state) };
+        Self { k, ef: effort, rerank, exact: false }
     }
 }
 
-/// The `k` nearest live rows, ascending by (distance, id), as (distance, row).
-pub fn nearest(state: &State, query: &Query<'_>, effort: Effort, scratch: &ScratchPool, task: &Task) -> Result<Vec<(f64, u32)>> {
+fn is_sq8(state: &State) -> bool {
+    state.codes.as_ref().is_some_and(|codes| codes.codec.spec() == CodecSpec::Sq8)
+}
+
+/// Rows to verify of those that a pool of `ef` found by codes.
+fn rerank_of(k: usize, ef: usize, state: &State) -> usize {
+    // A byte a dimension misplaces a row by a few ranks only.
+    if is_sq8(state) { k.saturating_mul(2).saturating_add(16).min(ef) } else { ef }
+}
+
+/// The `k` nearest live rows, ascending by (distance, id), as (distance, row). `hidden`: a row that is to be as if it had
+/// never been added.
+pub fn nearest(
+    state: &State,
+    query: &Query<'_>,
+    effort: Effort,
+    hidden: Option<u32>,
+    scratch: &ScratchPool,
+    task: &Task,
+) -> Result<Vec<(f64, u32)>> {
     let live = state.live() as usize;
     let k = effort.k.min(live);
     let mut top = Top::new(k, &state.ids);
@@ -77,37 +118,80 @@ pub fn nearest(state: &State, query: &Query<'_>, effort: Effort, scratch: &Scrat
     }
     let exact = Exact::new(state.dense.format.metric, query.verify);
     // Where a large share of all rows is wanted, walking towards them is more work than comparing all.
-    let covered = if k > live / 4 { 0 } else { state.covered() };
+    let covered = if effort.exact || k > live / 4 { 0 } else { state.covered() };
+    let seen = Seen { state, hidden: hidden.unwrap_or(u32::MAX) };
     if covered > 0 {
-        let rows = candidates(state, query, effort, covered, scratch, task)?;
+        let rows = candidates(seen, query, effort, covered, scratch, task)?;
         if rows.len() < k {
-            return nearest_exactly(state, 0..state.rows(), query, &exact, top, task);
+            return nearest_exactly(seen, 0..state.rows(), query, &exact, top, task);
         }
         state.dense.verify(&exact, &rows, task, |at, distance| top.push(distance, rows[at]))?;
     }
-    nearest_exactly(state, covered..state.rows(), query, &exact, top, task)
+    nearest_exactly(seen, covered..state.rows(), query, &exact, top, task)
+}
+
+/// A state as one search sees it.
+#[derive(Clone, Copy)]
+struct Seen<'a> {
+    state: &'a State,
+    /// No row's number where none is hidden.
+    hidden: u32,
+}
+
+impl Seen<'_> {
+    #[inline]
+    fn is_live(&self, row: u32) -> bool {
+        row != self.hidden && self.state.is_live(row)
+    }
+
+    /// What a walk or a scan over rows 0 .. `covered` finds.
+    fn find(
+        &self,
+        scorer: &mut impl Scorer,
+        covered: u32,
+        effort: Effort,
+        scratch: &ScratchPool,
+        task: &Task,
+    ) -> Result<Vec<Candidate>> {
+        let live = |row| row < covered && self.is_live(row);
+        Ok(match self.state.plan {
+            Plan::Hnsw => scratch.with(|scratch| self.state.graph.search(scorer, effort.ef, live, scratch, task))?,
+            _ => flat::scan(scorer, 0..covered, effort.rerank, Margin::default(), live, task)?,
+        })
+    }
+
+    /// The same, the hidden row being as far away as can be, so that no walk goes through it.
+    fn find_around(
+        &self,
+        scorer: &mut impl Scorer,
+        covered: u32,
+        effort: Effort,
+        scratch: &ScratchPool,
+        task: &Task,
+    ) -> Result<Vec<Candidate>> {
+        if self.hidden == u32::MAX {
+            return self.find(scorer, covered, effort, scratch, task);
+        }
+        self.find(&mut Without { scorer, row: self.hidden }, covered, effort, scratch, task)
+    }
 }
 
 /// Rows to verify, most promising first.
 fn candidates(
-    state: &State,
+    seen: Seen<'_>,
     query: &Query<'_>,
     effort: Effort,
     covered: u32,
     scratch: &ScratchPool,
     task: &Task,
 ) -> Result<Vec<u32>> {
-    let live = |row| row < covered && state.is_live(row);
+    let state = seen.state;
     if let Some(codes) = state.codes.as_ref().filter(|_| state.over_codes) {
-        let mut scorer = codes.scorer(query.candidates);
-        let found = match state.plan {
-            Plan::Hnsw => scratch.with(|scratch| state.graph.search(&mut scorer, effort.ef, live, scratch, task))?,
-            _ => flat::scan(&mut scorer, 0..covered, effort.rerank, Margin::default(), live, task)?,
-        };
+        let found = seen.find_around(&mut codes.scorer(query.candidates), covered, effort, scratch, task)?;
         return Ok(found.iter().take(effort.rerank).map(|c| c.row).collect());
     }
     let mut scorer = RowScorer::new(&state.dense, query.candidates, task);
-    let found = scratch.with(|scratch| state.graph.search(&mut scorer, effort.ef, live, scratch, task))?;
+    let found = seen.find_around(&mut scorer, covered, effort, scratch, task)?;
     if let Some(error) = scorer.failure() {
         return Err(error);
     }
@@ -122,20 +206,20 @@ fn undecided(found: &[Candidate], k: usize, margin: Margin) -> Vec<u32> {
 
 /// Compares every live row of `range` and gives the nearest of those and of what `top` holds.
 fn nearest_exactly(
-    state: &State,
+    seen: Seen<'_>,
     range: Range<u32>,
     query: &Query<'_>,
     exact: &Exact<'_>,
     mut top: Top<'_>,
     task: &Task,
 ) -> Result<Vec<(f64, u32)>> {
-    let dense = &state.dense;
+    let dense = &seen.state.dense;
     let in_file = range.start.min(dense.in_file)..range.end.min(dense.in_file);
     let in_memory = range.start.max(dense.in_file)..range.end.max(dense.in_file);
     if !in_file.is_empty() {
         let mut decoded = vec![0.0; dense.format.dims];
         dense.scan(in_file, task, |row, stored| {
-            if state.is_live(row) {
+            if seen.is_live(row) {
                 dense.format.decode(stored, &mut decoded);
                 top.push(exact.distance(&decoded), row);
             }
@@ -144,7 +228,7 @@ fn nearest_exactly(
     if !in_memory.is_empty() {
         let margin = dense.margin(query.verify);
         let mut scorer = dense.scorer(query.verify);
-        let found = flat::scan(&mut scorer, in_memory, top.k, margin, |row| state.is_live(row), task)?;
+        let found = flat::scan(&mut scorer, in_memory, top.k, margin, |row| seen.is_live(row), task)?;
         let rows: Vec<u32> = found.iter().map(|c| c.row).collect();
         dense.verify(exact, &rows, task, |at, distance| top.push(distance, rows[at]))?;
     }

@@ -18,6 +18,7 @@ use crate::derived::{self, Derived};
 use crate::error::{Code, Error, Result};
 use crate::ids::IdMap;
 use crate::options::Options;
+use crate::recall;
 use crate::record::Format;
 use crate::state::{Plan, State};
 use crate::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering};
@@ -56,6 +57,8 @@ pub struct Shared {
     pub verified: Arc<std::sync::atomic::AtomicU64>,
     /// Rows that were there when training became due; 0 before.
     train_rows: AtomicU32,
+    /// Whether somebody asks for a recall that only measuring can promise.
+    pub efforts_wanted: AtomicBool,
     /// Makes codes and links.
     pub linking: Worker,
     /// Makes checkpoints.
@@ -113,6 +116,7 @@ impl Shared {
             scratch: ScratchPool::default(),
             verified,
             train_rows: AtomicU32::new(parts.train_rows),
+            efforts_wanted: AtomicBool::new(false),
             linking: Worker::new("bigrain-link", |shared| &shared.linking, derived::catch_up),
             saving: Worker::new("bigrain-save", |shared| &shared.saving, checkpoint::save_if_due),
             counters,
@@ -296,6 +300,14 @@ impl Shared {
     /// The rows to draw a training sample from, once there are enough.
     pub fn training_due(&self) -> Option<u32> {
         Some(self.train_rows.load(Ordering::Acquire)).filter(|&rows| rows > 0)
+    }
+
+    /// Has the background measure what searches find, if that is not known of an index like this.
+    pub fn want_efforts(&self, state: &State) {
+        let known = state.efforts.as_ref().is_some_and(|efforts| !efforts.is_outgrown(state.live()));
+        if !known && !self.read_only && recall::is_measurable(state) && !self.efforts_wanted.swap(true, Ordering::AcqRel) {
+            self.linking.wake(self);
+        }
     }
 
     /// Codes were trained anew on a sample of the first `rows` rows.

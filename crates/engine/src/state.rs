@@ -11,6 +11,7 @@ use crate::dense::Dense;
 use crate::doubt::Doubt;
 use crate::ids::Ids;
 use crate::metadata::Metadata;
+use crate::recall::Efforts;
 use crate::tombstones::Tombstones;
 
 /// How candidates are found now.
@@ -86,6 +87,8 @@ pub struct State {
     pub graph: Graph,
     /// How candidates are found.
     pub plan: Plan,
+    /// What searches of growing effort find, once it was measured.
+    pub efforts: Option<Arc<Efforts>>,
     /// What a reader of a damaged index does not know; `None` where nothing is damaged.
     pub doubt: Option<Arc<Doubt>>,
     /// Whether the plan needs codes (else it works on the stored vectors).

@@ -112,6 +112,9 @@ pub struct SearchParams {
     /// Stored vectors read at most to verify what codes found; at least `k`. Default: `2 k + 16` for sq8, which is
     /// hardly ever wrong by more; else as many as `ef`, or 256 and at least `10 k` where codes are scanned.
     pub rerank: Option<usize>,
+    /// In place of an effort: the share of the nearest to find, between 0 and 1. The effort follows from what the index has
+    /// measured on its own rows (see `optimize`); until then, and where no effort is known to find so much, all rows are compared.
+    pub recall: Option<f64>,
     /// What to give along.
     pub include: Include,
     /// For batches: at most so many threads; 0 for all of the index's.
@@ -120,7 +123,7 @@ pub struct SearchParams {
 
 impl Default for SearchParams {
     fn default() -> Self {
-        Self { k: 10, ef: None, rerank: None, include: Include::default(), threads: 0 }
+        Self { k: 10, ef: None, rerank: None, recall: None, include: Include::default(), threads: 0 }
     }
 }
 
@@ -240,6 +243,19 @@ pub struct Stats {
     pub writes: WriteStats,
     /// What opening took.
     pub open: OpenStats,
+    /// What searches of growing effort find, as measured; empty before.
+    pub measured: Vec<Measured>,
+}
+
+/// What searches of one effort find.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Measured {
+    /// Hits asked for.
+    pub k: u32,
+    /// `ef` of a graph, `rerank` where codes are scanned.
+    pub effort: u32,
+    /// Mean share of the true nearest found, less its standard error.
+    pub recall: f32,
 }
 
 /// Bytes in memory, spare room included.

@@ -163,3 +163,30 @@ fn codes_of_no_rows_have_no_error_to_report() {
     assert_eq!((report.rows, report.error_before), (300, None));
     assert!(index.train(&Default::default(), &task).unwrap().error_before.is_some());
 }
+
+#[test]
+fn what_is_measured_does_not_depend_on_the_number_of_threads() {
+    let measured = |threads: usize| {
+        let given = PartialOptions { coarse: Some(Coarse::Hnsw), threads: Some(threads), m: Some(4), ..dims(12) };
+        let index = Index::new(given.complete(false).unwrap()).unwrap();
+        index.add(clustered(4_000, 12, 0, 1), &Task::new()).unwrap();
+        assert_eq!(index.stats().unwrap().measured, []);
+        index.optimize(&Task::new()).unwrap();
+        index.stats().unwrap().measured
+    };
+    let one = measured(1);
+    assert!(one.iter().any(|step| step.k == 10 && step.recall > 0.9) && one == measured(3));
+}
+
+#[test]
+fn a_recall_is_between_nothing_and_all_and_comes_without_an_effort() {
+    let index = Index::new(dims(4).complete(false).unwrap()).unwrap();
+    index.add(clustered(10, 4, 0, 1), &Task::new()).unwrap();
+    let code =
+        |params: SearchParams| index.search(&Query::vector(&[1.0; 4]), &params, &Task::new()).map(|_| ()).map_err(|e| e.code);
+    let recall = |recall| SearchParams { recall: Some(recall), ..SearchParams::default() };
+    assert_eq!(code(recall(0.9)), Ok(()));
+    assert!([0.0, 1.0, -1.0, f64::NAN].into_iter().all(|bad| code(recall(bad)) == Err(Code::Argument)));
+    assert_eq!(code(SearchParams { ef: Some(20), ..recall(0.9) }), Err(Code::Argument));
+    assert_eq!(code(SearchParams { rerank: Some(20), ..recall(0.9) }), Err(Code::Argument));
+}

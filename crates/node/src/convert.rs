@@ -59,11 +59,19 @@ pub fn include(bits: u32) -> Include {
 }
 
 /// How to search. `threads` is for batches.
-pub fn search_params(k: u32, ef: Option<u32>, rerank: Option<u32>, bits: u32, threads: Option<u32>) -> SearchParams {
+pub fn search_params(
+    k: u32,
+    ef: Option<u32>,
+    rerank: Option<u32>,
+    recall: Option<f64>,
+    bits: u32,
+    threads: Option<u32>,
+) -> SearchParams {
     SearchParams {
         k: k as usize,
         ef: ef.map(|n| n as usize),
         rerank: rerank.map(|n| n as usize),
+        recall,
         include: include(bits),
         threads: threads.map_or(0, |n| n as usize),
     }

@@ -1,6 +1,6 @@
 //! Reports by their public names.
 
-use engine::{Codes, Stats, TrainReport, VerifyReport};
+use engine::{Codes, Measured, Stats, TrainReport, VerifyReport};
 use napi_derive::napi;
 
 use crate::options::{NativeCodes, coarse_name};
@@ -32,6 +32,19 @@ pub struct NativeStats {
     pub writes: NativeWrites,
     /// How the index was opened.
     pub open: NativeOpen,
+    /// What was measured of searches.
+    pub measured: Vec<NativeMeasured>,
+}
+
+/// What searches of one effort find.
+#[napi(object, object_from_js = false)]
+pub struct NativeMeasured {
+    /// Hits asked for.
+    pub k: u32,
+    /// `ef` or `rerank`.
+    pub effort: u32,
+    /// Mean share found, less its standard error.
+    pub recall: f64,
 }
 
 /// Bytes written since the index was opened.
@@ -166,7 +179,14 @@ impl From<Stats> for NativeStats {
                 behind: stats.writes.behind as f64,
             },
             open: NativeOpen { ms: stats.open.ms, replayed: stats.open.replayed as f64 },
+            measured: stats.measured.into_iter().map(NativeMeasured::from).collect(),
         }
+    }
+}
+
+impl From<Measured> for NativeMeasured {
+    fn from(Measured { k, effort, recall }: Measured) -> Self {
+        Self { k, effort, recall: f64::from(recall) }
     }
 }
 

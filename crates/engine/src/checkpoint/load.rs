@@ -19,6 +19,7 @@ use crate::error::{Code, Error, Result};
 use crate::ids::{IdColumn, IdMap, Ids, read_ids, segment};
 use crate::metadata::{MetadataColumn, read_metadata};
 use crate::options::Options;
+use crate::recall::Efforts;
 use crate::record::Format;
 use crate::shared::{Parts, codec_spec};
 use crate::state::State;
@@ -102,6 +103,7 @@ impl Loading<'_> {
         let [id_files, metadata_files] = files;
         let (derived, codes) = self.derived()?;
         let view = ids.view();
+        let efforts = self.efforts()?;
         let map = self.map(&view, &dead, doubt.as_deref())?;
         let saved = Saved {
             rows,
@@ -111,6 +113,7 @@ impl Loading<'_> {
             codec: derived.codes.as_ref().and_then(|codes| self.whole("codec", u64::from(codes.trained_rows))),
             codes,
             graph: self.whole("graph", u64::from(derived.builder.graph().len())).filter(|graph| graph.mark > 0),
+            efforts: efforts.as_ref().and_then(|(_, mark)| self.whole("efforts", *mark)),
             blocks: self.body.blocks.clone(),
             epoch: 0,
             version: derived.version,
@@ -124,6 +127,7 @@ impl Loading<'_> {
             graph: derived.builder.graph(),
             plan: counts.plan,
             over_codes: codec_spec(self.options).is_some(),
+            efforts: efforts.map(|(efforts, _)| Arc::new(efforts)),
             dense,
             doubt,
         };
@@ -275,6 +279,16 @@ impl Loading<'_> {
             reader.finish().ok().map(|()| graph)
         });
         Ok((resume(self.options, graph, self.body.blocks.clone(), codes), segments))
+    }
+
+    /// What was measured of searches, if it can be read, and the mark of its file.
+    fn efforts(&self) -> Result<Option<(Efforts, u64)>> {
+        let bytes = self.readable("efforts")?;
+        Ok(bytes.and_then(|bytes| {
+            let mut reader = Reader::new(&bytes);
+            let efforts = Efforts::read(&mut reader).ok()?;
+            reader.finish().ok().map(|()| (efforts, u64::from(wire::crc32c(&bytes))))
+        }))
     }
 
     /// An error if this is a reader, and the writer beside it has published since: files may be gone for that reason.

@@ -109,6 +109,7 @@ fn write_checkpoint(
     if let Some(derived) = derived {
         write_made(directory, &mut next, &derived.made(), all)?;
     }
+    write_efforts(directory, &mut next, &cut.state)?;
     let body = body_of(shared, &cut.state, cut.longest, &next);
     let files = next.files();
     let same = |manifest: &store::Manifest| manifest.body() == body && manifest.files() == files && manifest.log() == next.log;
@@ -137,6 +138,7 @@ pub fn snapshot(shared: &Shared, directory: &Directory, task: &Task) -> Result<(
     write_columns(directory, &mut saved, &state)?;
     task.check()?;
     write_made(directory, &mut saved, &made, true)?;
+    write_efforts(directory, &mut saved, &state)?;
     task.check()?;
     let body = body_of(shared, &state, state.dense.longest, &saved);
     Ok(directory.publish(&body, &saved.files(), saved.log)?)
@@ -261,6 +263,18 @@ fn write_made(directory: &Directory, next: &mut Saved, made: &Made, all: bool) -
     }
     next.blocks = made.blocks.clone();
     Ok(())
+}
+
+/// Writes what was measured of searches.
+fn write_efforts(directory: &Directory, next: &mut Saved, state: &State) -> Result<()> {
+    let Some(efforts) = &state.efforts else {
+        next.efforts = None;
+        return Ok(());
+    };
+    let mut bytes = Bytes::new();
+    efforts.write(&mut bytes);
+    let mark = u64::from(wire::crc32c(bytes.as_slice()));
+    keep(directory, &mut next.efforts, "efforts", mark, |w| w.raw(bytes.as_slice()))
 }
 
 /// Reads rows that live on disk from the extents of the new checkpoint, and forgets them in memory.

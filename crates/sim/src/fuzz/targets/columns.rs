@@ -89,6 +89,31 @@ pub fn run_dead(bytes: &[u8]) -> bool {
     true
 }
 
+/// What was measured of searches.
+pub fn run_efforts(bytes: &[u8]) -> bool {
+    let Ok(again) = decoders::efforts(bytes) else { return false };
+    assert_eq!(again, bytes, "efforts are not written as they were read");
+    true
+}
+
+/// A few numbers of hits, and for each some efforts and recalls.
+pub fn seed_efforts(number: u64) -> Vec<u8> {
+    let mut random = Random::new(number);
+    let mut w = Writer::new();
+    w.u32(random.below(100_000) as u32);
+    let ladders = random.below(4) as u8;
+    w.u8(ladders);
+    let mut hits = 0;
+    for _ in 0..ladders {
+        hits += 1 + random.below(100) as u32;
+        w.u32(hits);
+        let steps = random.below(20) as u32;
+        w.u32s(&(0..steps).map(|step| hits + step * step).collect::<Vec<_>>());
+        w.f32s(&(0..steps).map(|step| step as f32 / 20.0).collect::<Vec<_>>());
+    }
+    w.into_bytes()
+}
+
 /// Some of a few rows.
 pub fn seed_dead(number: u64) -> Vec<u8> {
     let mut random = Random::new(number);

@@ -19,9 +19,9 @@ use crate::random::Random;
 
 const FOLDER: &str = "/index";
 /// Kinds of files, as an input numbers them. The first is an extent, with first row and stride in front.
-const KINDS: [&str; 7] = ["rows", "ids", "metadata", "dead", "codec", "codes", "graph"];
+const KINDS: [&str; 8] = ["rows", "ids", "metadata", "dead", "codec", "codes", "graph", "efforts"];
 /// Instead of a file: a record of the log.
-const RECORD: u8 = 7;
+const RECORD: u8 = 8;
 /// Open for reading only.
 const READ_ONLY: u8 = 1;
 /// Rebuild before closing.

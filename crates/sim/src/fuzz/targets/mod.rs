@@ -41,6 +41,7 @@ pub const TARGETS: &[Target] = &[
     Target { name: "ids", run: columns::run_ids, seed: columns::seed_ids },
     Target { name: "metadata", run: columns::run_metadata, seed: columns::seed_metadata },
     Target { name: "dead", run: columns::run_dead, seed: columns::seed_dead },
+    Target { name: "efforts", run: columns::run_efforts, seed: columns::seed_efforts },
     Target { name: "change", run: columns::run_change, seed: columns::seed_change },
     Target { name: "index", run: index::run, seed: index::seed },
     Target { name: "options", run: options::run, seed: options::seed },
