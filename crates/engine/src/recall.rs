@@ -27,15 +27,18 @@ pub const LEAST_ROWS: u32 = 2048;
 /// Hits that are measured; what is asked for in between takes the effort of the next.
 const HITS: [usize; 3] = [1, 10, 100];
 /// Queries, at most and at least.
-const QUERIES: [u64; 2] = [400, 100];
+const QUERIES: [u64; 2] = [200, 100];
 /// Distances that the truth may take before there are fewer queries.
 const DISTANCES: u64 = 1 << 27;
 /// Rows compared with all queries in one piece of work.
 const PIECE: u32 = 8192;
 /// An effort that finds so much is the last that is measured.
-const ENOUGH: f64 = 0.9995;
-/// Each effort is so many times the one before.
-const GROWTH: f64 = 1.4;
+const ENOUGH: f64 = 0.999;
+/// Efforts above one row in so many are not measured.
+const SHARE: usize = 8;
+/// Each effort is so many times the one before. As recall grows ever more slowly with the logarithm of the effort, what is
+/// taken in between is rather more than it needs.
+const GROWTH: usize = 2;
 /// As many of the best rows as any of [`HITS`].
 const TRUTH: usize = 100;
 
@@ -62,7 +65,7 @@ impl Efforts {
         let at = ladder.steps.iter().position(|step| step.1 >= recall as f32)?;
         let (effort, reached) = ladder.steps[at];
         let effort = match at.checked_sub(1).map(|before| ladder.steps[before]) {
-            // Between two efforts recall grows about as the logarithm does.
+            // Between two efforts recall grows at least as the logarithm does.
             Some((less, short)) if reached > short => {
                 let share = (recall - f64::from(short)) / f64::from(reached - short);
                 f64::from(less) * (f64::from(effort) / f64::from(less)).powf(share)
@@ -249,7 +252,7 @@ impl HeldOut {
 
     /// Searches with more and more effort, until almost everything is found or comparing all rows takes no longer.
     fn climb(&self, state: &State, truth: &[Vec<f64>], hits: usize, scratch: &ScratchPool, task: &Task) -> Result<Ladder> {
-        let most = state.covered() as usize / 4;
+        let most = state.covered() as usize / SHARE;
         let (mut effort, mut best, mut steps) = (hits, 0f32, Vec::new());
         while effort <= most {
             let one = |((row, query), truth): ((u32, &[f32]), &Vec<f64>)| -> Result<f64> {
@@ -266,7 +269,7 @@ impl HeldOut {
             if mean >= ENOUGH {
                 break;
             }
-            effort = ((effort as f64 * GROWTH) as usize).max(effort + 1);
+            effort *= GROWTH;
         }
         Ok(Ladder { hits: hits as u32, steps })
     }
