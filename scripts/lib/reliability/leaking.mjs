@@ -1,11 +1,12 @@
 // Calls every method many times and says what stayed: one line of JSON a method. Run by `leaks.mjs` with --expose-gc.
-// Its only argument (JSON): calls of each method, cycles of open and close, directory to work in.
+// Its only argument (JSON): calls of each method, cycles of open and close, directory to work in, and the number of the only
+// method to call if not all are meant.
 import fs from 'node:fs'
 import path from 'node:path'
 import { Index } from 'bigrain'
 import { seeded } from './random.mjs'
 
-const { calls, cycles, directory } = JSON.parse(process.argv[2])
+const { calls, cycles, directory, only } = JSON.parse(process.argv[2])
 const DIMENSIONS = 8
 /** As few as codes can be trained on: 100,000 trainings are many. */
 const ROWS = 256
@@ -13,6 +14,8 @@ const ROWS = 256
 const IN_FLIGHT = 64
 /** After so many writes what they left behind is reclaimed: replaced rows stay until then by design. */
 const RECLAIM = 1_000
+/** One call in so many is aborted when it has begun, and may be done by then: what that takes is taken early on, too. */
+const LATE = 8
 
 const random = seeded(4)
 const NOISE = Float32Array.from({ length: (ROWS + 1) * DIMENSIONS }, () => random.unit() + 0.1)
@@ -60,6 +63,15 @@ const thrown = (code, call) => {
   throw new Error(`${code} expected`)
 }
 
+/** A call that is aborted at once, or when it has begun. */
+async function aborted(i, call) {
+  const stop = new AbortController()
+  const answer = call(stop.signal).then(() => {}, rejected('E_ABORTED'))
+  if (i % LATE === 0) await new Promise((resolve) => { setImmediate(resolve) })
+  stop.abort()
+  await answer
+}
+
 /** A write, and now and then what its predecessors left is reclaimed. */
 const reclaiming = (index, call) => async (i) => {
   await call(i)
@@ -82,7 +94,7 @@ function work(index) {
     ['get', async((i) => index.get([idOf(i), 'absent']))],
     ['throws', sync((i) => (i % 2 ? thrown('E_DIMENSIONS', () => index.searchSync([1])) : thrown('E_ARGUMENT', () => index.has(-1))))],
     ['rejects', async((i) => (i % 2 ? index.search([Number.NaN, ...query.subarray(1)]).then(rejected(), rejected('E_NOT_FINITE')) : index.get([{}]).then(rejected(), rejected('E_ARGUMENT'))))],
-    ['aborts', async(() => { const stop = new AbortController(); const call = index.searchBatch(NOISE, { signal: stop.signal }); stop.abort(); return call.then(() => {}, rejected('E_ABORTED')) })],
+    ['aborts', async((i) => aborted(i, (signal) => index.searchBatch(NOISE, { signal })))],
     ['add', async(reclaiming(index, (i) => index.add([item(i)])))],
     ['add, columns', async(reclaiming(index, (i) => index.add({ ids: [i % ROWS, (i + 1) % ROWS], vectors: many.subarray(0, 2 * DIMENSIONS) })))],
     ['add, iterable', async(reclaiming(index, (i) => index.add(new Set([item(i)]))))],
@@ -133,5 +145,7 @@ const settle = async () => {
   await index.optimize()
   await index.flush()
 }
-for (const [name, make] of work(index)) if (await has(index, name)) await measure(name, calls, make, settle)
+for (const [number, [name, make]] of work(index).entries()) {
+  if ((only ?? number) === number && (await has(index, name))) await measure(name, calls, make, settle)
+}
 await index.close()

@@ -21,11 +21,11 @@ const inMemory = '/dev/shm'
  * Makes the calls in a process of its own. `told` is called for each method as it is done.
  * @returns {Promise<{ name: string, calls: number, growth: number, files?: number, ms: number }[]>}
  */
-export async function leaking({ calls, cycles = CYCLES }, told = () => {}) {
+export async function leaking({ calls, cycles = CYCLES, only }, told = () => {}) {
   const directory = fs.mkdtempSync(path.join(fs.existsSync(inMemory) ? inMemory : os.tmpdir(), 'bigrain-leaks-'))
   const program = path.join(root, 'scripts', 'lib', 'reliability', 'leaking.mjs')
   // V8 and the allocator keep room for what may come, by how busy a process was: as little as they let themselves be told.
-  const args = ['--expose-gc', '--max-semi-space-size=1', program, JSON.stringify({ calls, cycles, directory })]
+  const args = ['--expose-gc', '--max-semi-space-size=1', program, JSON.stringify({ calls, cycles, directory, only })]
   const env = { ...process.env, MALLOC_ARENA_MAX: '2' }
   const found = []
   try {
@@ -59,12 +59,12 @@ export const figures = (found) => table([
 ])
 
 /**
- * @param {{ count: number, seed: number }} options count: calls of each method
+ * @param {{ count: number, seed: number, only?: number }} options count: calls of each method; only: one of them, by its number
  * @returns {Promise<number>} the exit code
  */
-export async function leaks({ count, seed }) {
+export async function leaks({ count, seed, only }) {
   const tally = new Tally('leaks', seed, ['leaks', 'files'])
-  const found = await leaking({ calls: count }, ({ name, calls, ms }) => console.error(`leaks: ${name}, ${whole(calls)} calls in ${(ms / 1000).toFixed(0)} s`))
+  const found = await leaking({ calls: count, only }, ({ name, calls, ms }) => console.error(`leaks: ${name}, ${whole(calls)} calls in ${(ms / 1000).toFixed(0)} s`))
   for (const one of found) {
     const wrong = leak(one)
     if (wrong) tally.found(wrong.kind, wrong.what, `npm run reliability -- leaks --count ${count}`)
