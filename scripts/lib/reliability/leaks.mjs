@@ -19,6 +19,7 @@ const inMemory = '/dev/shm'
 
 /**
  * Makes the calls in a process of its own. `told` is called for each method as it is done.
+ * @param {{ calls: number, cycles?: number, only?: number }} options only: one method, by its number
  * @returns {Promise<{ name: string, calls: number, growth: number, files?: number, ms: number }[]>}
  */
 export async function leaking({ calls, cycles = CYCLES, only }, told = () => {}) {
