@@ -112,7 +112,7 @@ async function waysToCall(index: Index, data: Data): Promise<void> {
 /** The other benches, by the word that asks for them. */
 const OTHERS: Record<string, (argv: string[]) => Promise<number>> = {
   durable: async (argv) => (await import('./durable/bench.ts')).bench(argv),
-  recall: async (argv) => (await import('./targets.ts')).targets(argv),
+  recall: async (argv) => (await import('./recall.ts')).bench(argv),
   reopen: async (argv) => (await import('./durable/reopen.ts')).bench(argv),
 }
 

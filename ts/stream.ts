@@ -65,7 +65,7 @@ class Source {
     const signal = this.#signal
     if (!signal) return this.#settle((this.#iterator as AsyncIterator<unknown>).next())
     signal.check()
-    let leave!: () => void
+    let leave = () => {}
     const stopped = new Promise<never>((_, reject) => {
       leave = signal.listen(() => reject(signal.error()))
     })

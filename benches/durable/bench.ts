@@ -1,6 +1,5 @@
 // npm run bench -- durable [--rounds N] [--seconds S] [--base N] [--engines a,b] [--workloads a,b] [--folder PATH] [--no-evidence]
 // Rows a second that are safe when the call resolves: bigrain beside sqlite-vec and LanceDB, same rows, one run, taking turns.
-import { type ChildProcess, fork } from 'node:child_process'
 import fs from 'node:fs'
 import path from 'node:path'
 import { fileURLToPath } from 'node:url'
@@ -12,45 +11,13 @@ import { deviceFloor, fileSystem, machine } from './machine.ts'
 import { installPeers } from './peers.ts'
 import { evidenceTable, type Goal, goalLines, goals, type Measured, speeds } from './report.ts'
 import { DIMENSIONS, loadRows } from './rows.ts'
+import { Worker } from '../workers.ts'
 import type { Job, Told } from './worker.ts'
 import { type Pace, type Workload, WORKLOADS } from './workloads.ts'
 
 const ROWS = 200_000
 
-/** An engine's process, asked one thing at a time. */
-class Worker {
-  readonly #child: ChildProcess
-
-  constructor(engine: string, base: number, folder: string) {
-    const file = path.join(path.dirname(fileURLToPath(import.meta.url)), 'worker.ts')
-    this.#child = fork(file, [engine, String(ROWS), String(base), folder], { execArgv: ['--import', '@oxc-node/core/register'], cwd: root })
-  }
-
-  /** What it says next; an error where it dies instead. */
-  next(): Promise<Told> {
-    return new Promise((resolve, reject) => {
-      const died = (code: number | null, signal: string | null) => reject(new Error(`the process ended (${signal ?? code})`))
-      this.#child.once('exit', died)
-      this.#child.once('message', (told: Told) => {
-        this.#child.off('exit', died)
-        if ('failed' in told) reject(new Error(told.failed))
-        else resolve(told)
-      })
-    })
-  }
-
-  async measure(job: Job): Promise<Pace> {
-    const answer = this.next()
-    this.#child.send(job)
-    const told = await answer
-    if (!('pace' in told)) throw new Error('the worker answered something else')
-    return told.pace
-  }
-
-  end(): void {
-    if (this.#child.connected) this.#child.disconnect()
-  }
-}
+const PROGRAM = path.join(path.dirname(fileURLToPath(import.meta.url)), 'worker.ts')
 
 interface Settings {
   rounds: number
@@ -60,6 +27,11 @@ interface Settings {
   engines: string[]
   evidence: boolean
   folder: string
+}
+
+function paceOf(told: Told): Pace {
+  if (!('pace' in told)) throw new Error('the worker answered something else')
+  return told.pace
 }
 
 function settingsOf(argv: readonly string[]): Settings {
@@ -90,11 +62,11 @@ function jobsOf({ engines, workloads }: Settings): Measured[] {
 }
 
 async function sweep(settings: Settings, folder: string): Promise<Measured[]> {
-  const workers = new Map<string, Worker>()
+  const workers = new Map<string, Worker<Job, Told>>()
   const measured = jobsOf(settings)
   try {
     for (const engine of settings.engines) {
-      const worker = new Worker(engine, settings.base, path.join(folder, `base-${workers.size}`))
+      const worker = new Worker<Job, Told>(PROGRAM, [engine, String(ROWS), String(settings.base), path.join(folder, `base-${workers.size}`)])
       workers.set(engine, worker)
       await worker.next()
     }
@@ -104,7 +76,7 @@ async function sweep(settings: Settings, folder: string): Promise<Measured[]> {
       const turned = measured.map((_, n) => measured[(n + round) % measured.length] as Measured)
       for (const { workload, durability, engine, rounds } of turned) {
         const job = { workload, durability, milliseconds: settings.seconds * 1000, folder: path.join(folder, 'run') }
-        rounds.push(await (workers.get(engine) as Worker).measure(job))
+        rounds.push(paceOf(await (workers.get(engine) as Worker<Job, Told>).ask(job)))
       }
     }
   } finally {

@@ -1,6 +1,5 @@
 // npm run bench:peers [-- set ...] [--rounds N] [--queries N] [--engines a,b]
 // bigrain beside usearch and hnswlib-node: same rows, same queries, one run, taking turns.
-import { type ChildProcess, fork } from 'node:child_process'
 import fs from 'node:fs'
 import os from 'node:os'
 import path from 'node:path'
@@ -12,6 +11,7 @@ import { ENGINES, peersDir } from './engines.ts'
 import { curve, type EngineResult, summary } from './report.ts'
 import { prepareSet, setNames } from './sets.ts'
 import { plot } from './svg.ts'
+import { Worker } from '../workers.ts'
 import type { Told } from './worker.ts'
 
 const EFFORTS = [10, 16, 24, 32, 48, 64, 96, 128, 192, 256, 384, 512, 768, 1024, 1536, 2048, 3072]
@@ -26,48 +26,17 @@ async function installPeers(): Promise<void> {
   await npm(['install', '--no-audit', '--no-fund', '--loglevel=error', 'usearch@^2.25.3', 'hnswlib-node@^3.0.0'], { cwd: peersDir })
 }
 
-/** An engine's process, asked one thing at a time. */
-class Worker {
-  readonly #child: ChildProcess
-
-  constructor(engine: string, folder: string, threads: number) {
-    const file = path.join(path.dirname(fileURLToPath(import.meta.url)), 'worker.ts')
-    this.#child = fork(file, [engine, folder, String(threads)], { execArgv: ['--expose-gc', '--import', '@oxc-node/core/register'], cwd: root })
-  }
-
-  /** What it says next; an error where it dies instead. */
-  next(): Promise<Told> {
-    return new Promise((resolve, reject) => {
-      const died = (code: number | null, signal: string | null) => reject(new Error(`the process ended (${signal ?? code})`))
-      this.#child.once('exit', died)
-      this.#child.once('message', (told: Told) => {
-        this.#child.off('exit', died)
-        if ('failed' in told) reject(new Error(told.failed))
-        else resolve(told)
-      })
-    })
-  }
-
-  ask(ef: number): Promise<Told> {
-    const answer = this.next()
-    this.#child.send(ef)
-    return answer
-  }
-
-  end(): void {
-    if (this.#child.connected) this.#child.disconnect()
-  }
-}
+const PROGRAM = path.join(path.dirname(fileURLToPath(import.meta.url)), 'worker.ts')
 
 interface Runner extends EngineResult {
-  worker: Worker
+  worker: Worker<number, Told>
 }
 
 /** Builds one engine after the other, each with all the cores while the others are idle. */
 async function buildAll(names: readonly string[], folder: string, threads: number): Promise<Runner[]> {
   const runners: Runner[] = []
   for (const engine of names) {
-    const worker = new Worker(engine, folder, threads)
+    const worker = new Worker<number, Told>(PROGRAM, [engine, folder, String(threads)], ['--expose-gc'])
     const told = await worker.next()
     if (!('built' in told)) throw new Error(`${engine}: measured before it was built`)
     console.log(`  ${engine}: built in ${told.built.buildSeconds.toFixed(1)} s, ${whole(told.built.memory / 1e6)} MB (${told.built.note})`)

@@ -17,7 +17,7 @@ pub fn ids(segments: &[&[u8]]) -> Result<Vec<Vec<u8>>, Error> {
     let mut column = IdColumn::default();
     let mut ends = Vec::new();
     for segment in segments {
-        whole(segment, |r| read_ids(r, &mut column))?;
+        Reader::whole(segment, |r| read_ids(r, &mut column))?;
         ends.push(column.len() as u32);
     }
     let ids = column.view();
@@ -31,7 +31,7 @@ pub fn metadata(segments: &[&[u8]]) -> Result<Vec<Vec<u8>>, Error> {
     let mut column = MetadataColumn::default();
     let mut ends = Vec::new();
     for segment in segments {
-        whole(segment, |r| read_metadata(r, &mut column))?;
+        Reader::whole(segment, |r| read_metadata(r, &mut column))?;
         ends.push(column.len() as u32);
     }
     let metadata = column.view();
@@ -42,7 +42,7 @@ pub fn metadata(segments: &[&[u8]]) -> Result<Vec<Vec<u8>>, Error> {
 
 /// Which of so many rows are dead.
 pub fn tombstones(bytes: &[u8], rows: u32) -> Result<Vec<u8>, Error> {
-    let dead = whole(bytes, |r| Tombstones::read(r, rows))?;
+    let dead = Reader::whole(bytes, |r| Tombstones::read(r, rows))?;
     let mut w = Writer::new();
     dead.write(&mut w);
     Ok(w.into_bytes())
@@ -50,7 +50,7 @@ pub fn tombstones(bytes: &[u8], rows: u32) -> Result<Vec<u8>, Error> {
 
 /// What was measured of searches; asked for efforts, too.
 pub fn efforts(bytes: &[u8]) -> Result<Vec<u8>, Error> {
-    let efforts = whole(bytes, Efforts::read)?;
+    let efforts = Reader::whole(bytes, Efforts::read)?;
     for hits in [1, 7, 10, 1000] {
         let least = [0.1, 0.5, 0.99].map(|recall| efforts.of(hits, recall));
         debug_assert!(least.is_sorted_by_key(|effort| effort.unwrap_or(usize::MAX)), "more recall for less effort");
@@ -67,12 +67,6 @@ pub fn change(dims: usize, metric: Metric, precision: Precision, payload: &[u8])
     let (mut bytes, records) = change.encode();
     bytes.extend_from_slice(records);
     Ok(bytes)
-}
-
-fn whole<T>(bytes: &[u8], read: impl FnOnce(&mut Reader<'_>) -> Result<T, Error>) -> Result<T, Error> {
-    let mut reader = Reader::new(bytes);
-    let value = read(&mut reader)?;
-    reader.finish().map(|()| value)
 }
 
 type Out<'a> = &'a mut dyn FnMut(&[u8]) -> Result<(), Error>;

@@ -21,7 +21,7 @@ use crate::ids::IdMap;
 use crate::optimize;
 use crate::options::{Options, PartialOptions};
 use crate::record::Format;
-use crate::search::{Effort, check_vector, hits, nearest};
+use crate::search::{Effort, Search, check_vector, hits};
 use crate::shared::{Parts, Shared, codec_spec, first_plan};
 use crate::state::{Plan, State};
 use crate::sync::atomic::Ordering;
@@ -424,8 +424,8 @@ fn search_one(shared: &Shared, state: &State, query: &Query<'_>, params: &Search
         check_vector("query.candidates", query.candidates, dims, metric)?;
     }
     task.check()?;
-    let nearest = nearest(state, query, effort, None, &shared.scratch, task)?;
-    hits(state, nearest, params)
+    let search = Search { state, query, effort, hidden: None, scratch: &shared.scratch, task };
+    hits(state, search.nearest()?, params)
 }
 
 fn stats(shared: &Shared) -> Stats {

@@ -16,7 +16,7 @@ use wire::{Error as Malformed, Reader, Writer};
 use crate::derived::draw;
 use crate::error::Result;
 use crate::record::Exact;
-use crate::search::{Effort, nearest};
+use crate::search::{Effort, Search};
 use crate::shared::Shared;
 use crate::state::{Plan, State};
 use crate::sync::atomic::Ordering;
@@ -40,7 +40,7 @@ const SHARE: usize = 8;
 /// taken in between is rather more than it needs.
 const GROWTH: usize = 2;
 /// As many of the best rows as any of [`HITS`].
-const TRUTH: usize = 100;
+const TRUTH: usize = HITS[HITS.len() - 1];
 
 /// Recall by effort. The effort is `ef` of a graph, and `rerank` where codes are scanned.
 #[derive(Debug, Clone, PartialEq)]
@@ -163,11 +163,14 @@ pub fn measure_changed(shared: &Shared, task: &Task) -> Result<()> {
 
 /// The same in the background, once somebody has asked. What fails is tried again when somebody asks again.
 pub fn measure_if_wanted(shared: &Shared, task: &Task) {
+    if !shared.efforts_wanted.load(Ordering::Acquire) {
+        return;
+    }
     let (state, version) = {
         let derived = shared.derived();
         (shared.state(), derived.version)
     };
-    if !shared.efforts_wanted.load(Ordering::Acquire) || !is_measurable(&state) {
+    if !is_measurable(&state) {
         return;
     }
     if let Ok(efforts) = measure(shared, &state, task) {
@@ -220,7 +223,8 @@ impl HeldOut {
         self.rows.par_iter().copied().zip(self.values.par_chunks_exact(self.dims))
     }
 
-    /// The distances of each query's nearest, itself left out, ascending.
+    /// The distances of each query's nearest, itself left out, ascending. One pass over the rows serves all queries: they may
+    /// lie on disk.
     fn truth(&self, state: &State, task: &Task) -> Result<Vec<Vec<f64>>> {
         let metric = state.dense.format.metric;
         let exact: Vec<Exact<'_>> = self.values.chunks_exact(self.dims).map(|query| Exact::new(metric, query)).collect();
@@ -257,7 +261,8 @@ impl HeldOut {
         while effort <= most {
             let one = |((row, query), truth): ((u32, &[f32]), &Vec<f64>)| -> Result<f64> {
                 let query = Query::vector(query);
-                let found = nearest(state, &query, Effort::measured(hits, effort, state), Some(row), scratch, task)?;
+                let effort = Effort::measured(hits, effort, state);
+                let found = Search { state, query: &query, effort, hidden: Some(row), scratch, task }.nearest()?;
                 let bound = truth.get(hits - 1).copied().unwrap_or(f64::INFINITY);
                 Ok(found.iter().filter(|(distance, _)| *distance <= bound).count().min(hits) as f64 / hits as f64)
             };

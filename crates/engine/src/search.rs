@@ -100,139 +100,106 @@ fn rerank_of(k: usize, ef: usize, state: &State) -> usize {
     if is_sq8(state) { k.saturating_mul(2).saturating_add(16).min(ef) } else { ef }
 }
 
-/// The `k` nearest live rows, ascending by (distance, id), as (distance, row). `hidden`: a row that is to be as if it had
-/// never been added.
-pub fn nearest(
-    state: &State,
-    query: &Query<'_>,
-    effort: Effort,
-    hidden: Option<u32>,
-    scratch: &ScratchPool,
-    task: &Task,
-) -> Result<Vec<(f64, u32)>> {
-    let live = state.live() as usize;
-    let k = effort.k.min(live);
-    let mut top = Top::new(k, &state.ids);
-    if k == 0 {
-        return Ok(Vec::new());
-    }
-    let exact = Exact::new(state.dense.format.metric, query.verify);
-    // Where a large share of all rows is wanted, walking towards them is more work than comparing all.
-    let covered = if effort.exact || k > live / 4 { 0 } else { state.covered() };
-    let seen = Seen { state, hidden: hidden.unwrap_or(u32::MAX) };
-    if covered > 0 {
-        let rows = candidates(seen, query, effort, covered, scratch, task)?;
-        if rows.len() < k {
-            return nearest_exactly(seen, 0..state.rows(), query, &exact, top, task);
+/// One search in one state of the index.
+pub struct Search<'a> {
+    pub state: &'a State,
+    pub query: &'a Query<'a>,
+    pub effort: Effort,
+    /// A row that is to be as if it had never been added.
+    pub hidden: Option<u32>,
+    pub scratch: &'a ScratchPool,
+    pub task: &'a Task,
+}
+
+impl Search<'_> {
+    /// The `k` nearest live rows, ascending by (distance, id), as (distance, row).
+    pub fn nearest(&self) -> Result<Vec<(f64, u32)>> {
+        let state = self.state;
+        let live = state.live() as usize;
+        let k = self.effort.k.min(live);
+        let mut top = Top::new(k, &state.ids);
+        if k == 0 {
+            return Ok(Vec::new());
         }
-        state.dense.verify(&exact, &rows, task, |at, distance| top.push(distance, rows[at]))?;
+        let exact = Exact::new(state.dense.format.metric, self.query.verify);
+        // Where a large share of all rows is wanted, walking towards them is more work than comparing all.
+        let covered = if self.effort.exact || k > live / 4 { 0 } else { state.covered() };
+        if covered > 0 {
+            let rows = self.candidates(covered)?;
+            if rows.len() < k {
+                return self.nearest_exactly(0..state.rows(), &exact, top);
+            }
+            state.dense.verify(&exact, &rows, self.task, |at, distance| top.push(distance, rows[at]))?;
+        }
+        self.nearest_exactly(covered..state.rows(), &exact, top)
     }
-    nearest_exactly(seen, covered..state.rows(), query, &exact, top, task)
-}
 
-/// A state as one search sees it.
-#[derive(Clone, Copy)]
-struct Seen<'a> {
-    state: &'a State,
-    /// No row's number where none is hidden.
-    hidden: u32,
-}
-
-impl Seen<'_> {
     #[inline]
     fn is_live(&self, row: u32) -> bool {
-        row != self.hidden && self.state.is_live(row)
+        self.hidden != Some(row) && self.state.is_live(row)
+    }
+
+    /// Rows of 0 .. `covered` to verify, most promising first.
+    fn candidates(&self, covered: u32) -> Result<Vec<u32>> {
+        let (state, query) = (self.state, self.query);
+        if let Some(codes) = state.codes.as_ref().filter(|_| state.over_codes) {
+            let found = self.find(&mut codes.scorer(query.candidates), covered)?;
+            return Ok(found.iter().take(self.effort.rerank).map(|c| c.row).collect());
+        }
+        let mut scorer = RowScorer::new(&state.dense, query.candidates, self.task);
+        let found = self.find(&mut scorer, covered)?;
+        if let Some(error) = scorer.failure() {
+            return Err(error);
+        }
+        Ok(undecided(&found, self.effort.k, state.dense.margin(query.candidates)))
+    }
+
+    /// A hidden row is as far away as can be, so that no walk goes through it.
+    fn find(&self, scorer: &mut impl Scorer, covered: u32) -> Result<Vec<Candidate>> {
+        match self.hidden {
+            None => self.find_by(scorer, covered),
+            Some(row) => self.find_by(&mut Without { scorer, row }, covered),
+        }
     }
 
     /// What a walk or a scan over rows 0 .. `covered` finds.
-    fn find(
-        &self,
-        scorer: &mut impl Scorer,
-        covered: u32,
-        effort: Effort,
-        scratch: &ScratchPool,
-        task: &Task,
-    ) -> Result<Vec<Candidate>> {
+    fn find_by(&self, scorer: &mut impl Scorer, covered: u32) -> Result<Vec<Candidate>> {
         let live = |row| row < covered && self.is_live(row);
-        Ok(match self.state.plan {
-            Plan::Hnsw => scratch.with(|scratch| self.state.graph.search(scorer, effort.ef, live, scratch, task))?,
-            _ => flat::scan(scorer, 0..covered, effort.rerank, Margin::default(), live, task)?,
+        let (state, effort) = (self.state, self.effort);
+        Ok(match state.plan {
+            Plan::Hnsw => self.scratch.with(|scratch| state.graph.search(scorer, effort.ef, live, scratch, self.task))?,
+            _ => flat::scan(scorer, 0..covered, effort.rerank, Margin::default(), live, self.task)?,
         })
     }
 
-    /// The same, the hidden row being as far away as can be, so that no walk goes through it.
-    fn find_around(
-        &self,
-        scorer: &mut impl Scorer,
-        covered: u32,
-        effort: Effort,
-        scratch: &ScratchPool,
-        task: &Task,
-    ) -> Result<Vec<Candidate>> {
-        if self.hidden == u32::MAX {
-            return self.find(scorer, covered, effort, scratch, task);
+    /// Compares every live row of `range` and gives the nearest of those and of what `top` holds.
+    fn nearest_exactly(&self, range: Range<u32>, exact: &Exact<'_>, mut top: Top<'_>) -> Result<Vec<(f64, u32)>> {
+        let (dense, verify) = (&self.state.dense, self.query.verify);
+        let in_file = range.start.min(dense.in_file)..range.end.min(dense.in_file);
+        let in_memory = range.start.max(dense.in_file)..range.end.max(dense.in_file);
+        if !in_file.is_empty() {
+            let mut decoded = vec![0.0; dense.format.dims];
+            dense.scan(in_file, self.task, |row, stored| {
+                if self.is_live(row) {
+                    dense.format.decode(stored, &mut decoded);
+                    top.push(exact.distance(&decoded), row);
+                }
+            })?;
         }
-        self.find(&mut Without { scorer, row: self.hidden }, covered, effort, scratch, task)
+        if !in_memory.is_empty() {
+            let (margin, mut scorer) = (dense.margin(verify), dense.scorer(verify));
+            let found = flat::scan(&mut scorer, in_memory, top.k, margin, |row| self.is_live(row), self.task)?;
+            let rows: Vec<u32> = found.iter().map(|c| c.row).collect();
+            dense.verify(exact, &rows, self.task, |at, distance| top.push(distance, rows[at]))?;
+        }
+        Ok(top.finish())
     }
-}
-
-/// Rows to verify, most promising first.
-fn candidates(
-    seen: Seen<'_>,
-    query: &Query<'_>,
-    effort: Effort,
-    covered: u32,
-    scratch: &ScratchPool,
-    task: &Task,
-) -> Result<Vec<u32>> {
-    let state = seen.state;
-    if let Some(codes) = state.codes.as_ref().filter(|_| state.over_codes) {
-        let found = seen.find_around(&mut codes.scorer(query.candidates), covered, effort, scratch, task)?;
-        return Ok(found.iter().take(effort.rerank).map(|c| c.row).collect());
-    }
-    let mut scorer = RowScorer::new(&state.dense, query.candidates, task);
-    let found = seen.find_around(&mut scorer, covered, effort, scratch, task)?;
-    if let Some(error) = scorer.failure() {
-        return Err(error);
-    }
-    Ok(undecided(&found, effort.k, state.dense.margin(query.candidates)))
 }
 
 /// The best `k`, and what their estimates cannot tell from them.
 fn undecided(found: &[Candidate], k: usize, margin: Margin) -> Vec<u32> {
     let bound = found.get(k - 1).map_or(f32::INFINITY, |kth| margin.bound(kth.distance));
     found.iter().enumerate().take_while(|(at, c)| *at < k || c.distance <= bound).map(|(_, c)| c.row).collect()
-}
-
-/// Compares every live row of `range` and gives the nearest of those and of what `top` holds.
-fn nearest_exactly(
-    seen: Seen<'_>,
-    range: Range<u32>,
-    query: &Query<'_>,
-    exact: &Exact<'_>,
-    mut top: Top<'_>,
-    task: &Task,
-) -> Result<Vec<(f64, u32)>> {
-    let dense = &seen.state.dense;
-    let in_file = range.start.min(dense.in_file)..range.end.min(dense.in_file);
-    let in_memory = range.start.max(dense.in_file)..range.end.max(dense.in_file);
-    if !in_file.is_empty() {
-        let mut decoded = vec![0.0; dense.format.dims];
-        dense.scan(in_file, task, |row, stored| {
-            if seen.is_live(row) {
-                dense.format.decode(stored, &mut decoded);
-                top.push(exact.distance(&decoded), row);
-            }
-        })?;
-    }
-    if !in_memory.is_empty() {
-        let margin = dense.margin(query.verify);
-        let mut scorer = dense.scorer(query.verify);
-        let found = flat::scan(&mut scorer, in_memory, top.k, margin, |row| seen.is_live(row), task)?;
-        let rows: Vec<u32> = found.iter().map(|c| c.row).collect();
-        dense.verify(exact, &rows, task, |at, distance| top.push(distance, rows[at]))?;
-    }
-    Ok(top.finish())
 }
 
 /// Turns rows into hits.

@@ -36,6 +36,16 @@ impl<'a> Reader<'a> {
         Self::with_base(bytes, 0)
     }
 
+    /// What `read` makes of `bytes`, all of them.
+    ///
+    /// # Errors
+    /// What `read` gives, and bytes that it left.
+    pub fn whole<T>(bytes: &'a [u8], read: impl FnOnce(&mut Self) -> Result<T, Error>) -> Result<T, Error> {
+        let mut reader = Self::new(bytes);
+        let value = read(&mut reader)?;
+        reader.finish().map(|()| value)
+    }
+
     /// A reader of bytes that begin at offset `base` of some file, so that errors name the place there.
     pub fn with_base(bytes: &'a [u8], base: u64) -> Self {
         Self { bytes, at: 0, base }

@@ -186,9 +186,7 @@ impl Loading<'_> {
 
     fn truth<T>(&self, file: &FileRef, read: impl FnOnce(&mut Reader<'_>) -> Decoded<T>) -> Result<T> {
         let bytes = self.directory.read_file(file, self.task)?;
-        let mut reader = Reader::new(&bytes);
-        let decoded = read(&mut reader).and_then(|value| reader.finish().map(|()| value));
-        decoded.map_err(|error| corrupt(self.directory, &file.name(), error))
+        Reader::whole(&bytes, read).map_err(|error| corrupt(self.directory, &file.name(), error))
     }
 
     /// Reads the segments of a column; `read` gives how many rows there are after each.
@@ -273,11 +271,9 @@ impl Loading<'_> {
         };
         let counts = &self.body.counts;
         let coded = if codec_spec(self.options).is_some() { codes.as_ref().map_or(0, |c| c.view().len()) } else { counts.rows };
-        let graph = self.readable("graph")?.and_then(|bytes| {
-            let mut reader = Reader::new(&bytes);
-            let graph = Graph::read(&mut reader, &hnsw_options(self.options), coded).ok()?;
-            reader.finish().ok().map(|()| graph)
-        });
+        let graph = self
+            .readable("graph")?
+            .and_then(|bytes| Reader::whole(&bytes, |r| Graph::read(r, &hnsw_options(self.options), coded)).ok());
         Ok((resume(self.options, graph, self.body.blocks.clone(), codes), segments))
     }
 
@@ -285,9 +281,8 @@ impl Loading<'_> {
     fn efforts(&self) -> Result<Option<(Efforts, u64)>> {
         let bytes = self.readable("efforts")?;
         Ok(bytes.and_then(|bytes| {
-            let mut reader = Reader::new(&bytes);
-            let efforts = Efforts::read(&mut reader).ok()?;
-            reader.finish().ok().map(|()| (efforts, u64::from(wire::crc32c(&bytes))))
+            let efforts = Reader::whole(&bytes, Efforts::read).ok()?;
+            Some((efforts, u64::from(wire::crc32c(&bytes))))
         }))
     }
 
@@ -360,9 +355,7 @@ fn read_records(dense: &Dense, task: &Task) -> Result<Appender<u8>> {
 }
 
 fn read_codec(bytes: &[u8], options: &Options) -> Option<Codec> {
-    let mut reader = Reader::new(bytes);
-    let codec = Codec::read(&mut reader).ok()?;
-    reader.finish().ok()?;
+    let codec = Reader::whole(bytes, Codec::read).ok()?;
     let fits = codec.dims() == options.dimensions && codec.metric() == options.metric && codec_spec(options).is_some();
     fits.then_some(codec)
 }

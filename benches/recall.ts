@@ -1,4 +1,4 @@
-// npm run bench -- recall [--sets a,b] [--engines a,b]: search({ recall }) on queries that the index has never seen: what was
+// npm run bench -- recall [--sets a,b] [--kinds a,b] [--queries N]: search({ recall }) on queries that the index has never seen: what was
 // asked for, what was found, and how long one search takes.
 import { parseArgs } from 'node:util'
 import { Index, type IndexOptions } from 'bigrain'
@@ -38,13 +38,13 @@ async function measured(set: DataSet, kind: string): Promise<{ rows: string[][];
 }
 
 /** The exit code: 1 where a target was missed. */
-export async function targets(given: string[]): Promise<number> {
-  const { values } = parseArgs({ args: given, options: { sets: { type: 'string' }, engines: { type: 'string' }, queries: { type: 'string' } } })
+export async function bench(argv: string[]): Promise<number> {
+  const { values } = parseArgs({ args: argv, options: { sets: { type: 'string' }, kinds: { type: 'string' }, queries: { type: 'string' } } })
   const lines = [['set', 'index', 'asked for', 'found', 'one search', 'optimize']]
   let missed = 0
   for (const name of values.sets?.split(',') ?? setNames) {
     const set = loadSet(await prepareSet(name, Number(values.queries ?? 1000)))
-    for (const kind of values.engines?.split(',') ?? Object.keys(KINDS)) {
+    for (const kind of values.kinds?.split(',') ?? Object.keys(KINDS)) {
       const one = await measured(set, kind)
       lines.push(...one.rows)
       missed += one.missed
