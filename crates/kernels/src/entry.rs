@@ -4,6 +4,7 @@
 //! the `target_feature` that the token stands for. Only through these functions is code of that feature reached.
 
 use crate::Strided;
+use crate::kernels::{Below, Factors};
 use crate::ops::rows::Pick;
 
 type Pair<X, R> = unsafe fn(&[f32], &[X]) -> R;
@@ -49,6 +50,13 @@ pub(crate) struct BitFns {
     pub hamming: unsafe fn(&[u8], &[u8]) -> u32,
     pub and_popcount: unsafe fn(&[u8], &[u8]) -> u32,
     pub rows_and_popcount4: Rows<u8, u32>,
+}
+
+/// Half-byte codes.
+#[derive(Clone, Copy)]
+pub(crate) struct NibbleFns {
+    pub fit_tables: unsafe fn(&[f32], &mut [u8]) -> (f32, f32),
+    pub scan_nibbles: unsafe fn(&[u8], &[u8], f32, [f32; 2], Factors<'_>, Below<'_>),
 }
 
 /// Product-quantisation tables.
@@ -139,6 +147,18 @@ macro_rules! bits {
     }};
 }
 
+macro_rules! nibbles {
+    ($token:ty, $attribute:meta) => {{
+        use crate::kernels::{Below, Factors};
+        use crate::ops::nibbles::*;
+        crate::entry::entries!(NibbleFns, $token, $attribute, s,
+            fit_tables(values: &[f32], tables: &mut [u8]) -> (f32, f32) = fit(s, values, tables);
+            scan_nibbles(tables: &[u8], blocks: &[u8], base: f32, line: [f32; 2], factors: Factors<'_>, found: Below<'_>) =
+                scan(s, tables, blocks, base, line, factors, found);
+        )
+    }};
+}
+
 /// The same for all instruction sets: see `ops::lookup`.
 pub(crate) const LOOKUP: LookupFns = {
     use crate::ops::lookup::{LookupRow, adc as sum};
@@ -161,4 +181,4 @@ pub(crate) const LOOKUP: LookupFns = {
     LookupFns { adc, rows_adc }
 };
 
-pub(crate) use {bits, bytes, entries, floats};
+pub(crate) use {bits, bytes, entries, floats, nibbles};

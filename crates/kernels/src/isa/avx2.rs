@@ -3,7 +3,7 @@
 use std::arch::x86_64::*;
 use std::sync::OnceLock;
 
-use super::{Bits, ByteDot, Floats, Isa, x86};
+use super::{Bits, ByteDot, Floats, Isa, Nibbles, x86};
 use crate::{Kernels, Simd, entry};
 
 /// Proves AVX2, FMA, F16C and POPCNT.
@@ -68,6 +68,8 @@ impl Floats for Avx2 {
         fn load_f32(self, p: *const f32) -> __m256 = _mm256_loadu_ps(p);
         fn load_f16(self, p: *const u16) -> __m256 = _mm256_cvtph_ps(_mm_loadu_si128(p.cast()));
         fn load_i8(self, p: *const i8) -> __m256 = _mm256_cvtepi32_ps(_mm256_cvtepi8_epi32(_mm_loadl_epi64(p.cast())));
+        fn load_u16(self, p: *const u16) -> __m256 =
+            _mm256_cvtepi32_ps(_mm256_cvtepu16_epi32(_mm_loadu_si128(p.cast())));
         fn first_f32(self, p: *const f32, n: usize) -> __m256 = _mm256_maskload_ps(p, lane_mask(n));
         fn first_f16(self, p: *const u16, n: usize) -> __m256 = _mm256_cvtph_ps(first_half(p.cast(), 2 * n));
         fn first_i8(self, p: *const i8, n: usize) -> __m256 =
@@ -87,6 +89,8 @@ impl Floats for Avx2 {
         fn min_lane(self, v: __m256) -> f32 = x86::min_ps(v);
         fn equal(self, a: __m256, b: __m256) -> u32 =
             _mm256_movemask_ps(_mm256_cmp_ps::<_CMP_EQ_OQ>(a, b)).cast_unsigned();
+        fn below(self, a: __m256, b: __m256) -> u32 =
+            _mm256_movemask_ps(_mm256_cmp_ps::<_CMP_LT_OQ>(a, b)).cast_unsigned();
         fn widen(self, v: __m256) -> (__m256d, __m256d) =
             (_mm256_cvtps_pd(_mm256_castps256_ps128(v)), _mm256_cvtps_pd(_mm256_extractf128_ps::<1>(v)));
         fn splat_d(self, v: f64) -> __m256d = _mm256_set1_pd(v);
@@ -166,6 +170,58 @@ impl Bits for Avx2 {
     }
 }
 
+/// Adds the even and the odd bytes of `v` to sums of 16 bits. The first still holds the odd ones, 2^8 times: see `rows16`.
+#[inline]
+#[target_feature(enable = "avx2")]
+fn add_bytes(sums: [__m256i; 2], v: __m256i) -> [__m256i; 2] {
+    [_mm256_add_epi16(sums[0], v), _mm256_add_epi16(sums[1], _mm256_srli_epi16::<8>(v))]
+}
+
+/// The sums of both lanes, in the order of the bytes.
+#[inline]
+#[target_feature(enable = "avx2")]
+fn rows16(sums: [__m256i; 2]) -> __m256i {
+    let even = _mm256_sub_epi16(sums[0], _mm256_slli_epi16::<8>(sums[1]));
+    let even = _mm_add_epi16(_mm256_castsi256_si128(even), _mm256_extracti128_si256::<1>(even));
+    let odd = _mm_add_epi16(_mm256_castsi256_si128(sums[1]), _mm256_extracti128_si256::<1>(sums[1]));
+    _mm256_set_m128i(_mm_unpackhi_epi16(even, odd), _mm_unpacklo_epi16(even, odd))
+}
+
+/// What two tables give for both half bytes of their codes.
+///
+/// # Safety
+/// 32 bytes must be readable at `codes` and at `tables`, at any alignment.
+#[inline]
+#[target_feature(enable = "avx2")]
+unsafe fn look_up_half(codes: *const u8, tables: *const u8) -> [__m256i; 2] {
+    // SAFETY: the caller answers for 32 bytes of each.
+    let (codes, tables) = unsafe { (_mm256_loadu_si256(codes.cast()), _mm256_loadu_si256(tables.cast())) };
+    let nibble = _mm256_set1_epi8(15);
+    let low = _mm256_shuffle_epi8(tables, _mm256_and_si256(codes, nibble));
+    let high = _mm256_shuffle_epi8(tables, _mm256_and_si256(_mm256_srli_epi16::<4>(codes), nibble));
+    [low, high]
+}
+
+impl Nibbles for Avx2 {
+    /// Of the low half bytes, then of the high ones.
+    type Sums = [[__m256i; 2]; 2];
+
+    by_token_at! {
+        fn look_up(self, sums: Self::Sums, codes: *const u8, tables: *const u8) -> Self::Sums = {
+            let (a, b) = (look_up_half(codes, tables), look_up_half(codes.add(32), tables.add(32)));
+            // Two entries fit in a byte.
+            [add_bytes(sums[0], _mm256_add_epi8(a[0], b[0])), add_bytes(sums[1], _mm256_add_epi8(a[1], b[1]))]
+        };
+        fn store_sums(self, sums: Self::Sums, p: *mut u16) = {
+            _mm256_storeu_si256(p.cast(), rows16(sums[0]));
+            _mm256_storeu_si256(p.add(16).cast(), rows16(sums[1]));
+        };
+    }
+    by_token! {
+        fn zero_sums(self) -> Self::Sums = [[_mm256_setzero_si256(); 2]; 2];
+    }
+}
+
 /// The kernels of this set; `None` where the CPU lacks it.
 pub(crate) fn kernels() -> Option<&'static Kernels> {
     static KERNELS: OnceLock<Option<Kernels>> = OnceLock::new();
@@ -182,6 +238,7 @@ pub(crate) fn kernels() -> Option<&'static Kernels> {
                 bytes: entry::bytes!(Avx2, target_feature(enable = "avx2,fma,f16c,popcnt")),
                 lookup: entry::LOOKUP,
                 bits: entry::bits!(Avx2, target_feature(enable = "avx2,fma,f16c,popcnt")),
+                nibbles: entry::nibbles!(Avx2, target_feature(enable = "avx2,fma,f16c,popcnt")),
             })
         })
         .as_ref()

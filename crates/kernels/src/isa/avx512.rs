@@ -4,7 +4,7 @@
 use std::arch::x86_64::*;
 use std::sync::OnceLock;
 
-use super::{Bits, ByteDot, Floats, Isa, x86};
+use super::{Bits, ByteDot, Floats, Isa, Nibbles, x86};
 use crate::{Kernels, Simd, entry};
 
 /// Proves AVX-512 F, BW, VL and DQ (and AVX2, FMA, F16C, which every such CPU has and detection asks for).
@@ -73,6 +73,8 @@ impl Floats for Avx512 {
         fn load_f32(self, p: *const f32) -> __m512 = _mm512_loadu_ps(p);
         fn load_f16(self, p: *const u16) -> __m512 = _mm512_cvtph_ps(_mm256_loadu_si256(p.cast()));
         fn load_i8(self, p: *const i8) -> __m512 = _mm512_cvtepi32_ps(_mm512_cvtepi8_epi32(_mm_loadu_si128(p.cast())));
+        fn load_u16(self, p: *const u16) -> __m512 =
+            _mm512_cvtepi32_ps(_mm512_cvtepu16_epi32(_mm256_loadu_si256(p.cast())));
         fn first_f32(self, p: *const f32, n: usize) -> __m512 = _mm512_maskz_loadu_ps(mask16(n), p);
         fn first_f16(self, p: *const u16, n: usize) -> __m512 =
             _mm512_cvtph_ps(_mm256_maskz_loadu_epi16(mask16(n), p.cast()));
@@ -92,6 +94,7 @@ impl Floats for Avx512 {
         fn min(self, x: __m512, least: __m512) -> __m512 = _mm512_min_ps(x, least);
         fn min_lane(self, v: __m512) -> f32 = x86::min_ps(_mm256_min_ps(_mm512_castps512_ps256(v), upper_ps(v)));
         fn equal(self, a: __m512, b: __m512) -> u32 = u32::from(_mm512_cmp_ps_mask::<_CMP_EQ_OQ>(a, b));
+        fn below(self, a: __m512, b: __m512) -> u32 = u32::from(_mm512_cmp_ps_mask::<_CMP_LT_OQ>(a, b));
         fn widen(self, v: __m512) -> (__m512d, __m512d) =
             (_mm512_cvtps_pd(_mm512_castps512_ps256(v)), _mm512_cvtps_pd(upper_ps(v)));
         fn splat_d(self, v: f64) -> __m512d = _mm512_set1_pd(v);
@@ -222,6 +225,80 @@ impl Bits for Vpopcntdq {
     }
 }
 
+/// Adds the even and the odd bytes of `v` to sums of 16 bits. The first still holds the odd ones, 2^8 times: see `rows32`.
+#[inline]
+#[target_feature(enable = "avx512f,avx512bw")]
+fn add_bytes(sums: [__m512i; 2], v: __m512i) -> [__m512i; 2] {
+    [_mm512_add_epi16(sums[0], v), _mm512_add_epi16(sums[1], _mm512_srli_epi16::<8>(v))]
+}
+
+/// What of `sums` belongs to the even bytes.
+#[inline]
+#[target_feature(enable = "avx512f,avx512bw")]
+fn even_bytes(sums: [__m512i; 2]) -> __m512i {
+    _mm512_sub_epi16(sums[0], _mm512_slli_epi16::<8>(sums[1]))
+}
+
+/// Lanes 0 and 2, and lanes 1 and 3, of both registers, added.
+#[inline]
+#[target_feature(enable = "avx512f,avx512bw")]
+fn add_lanes(a: __m512i, b: __m512i) -> __m512i {
+    let (low, high) = (_mm512_shuffle_i64x2::<0b01_00_01_00>(a, b), _mm512_shuffle_i64x2::<0b11_10_11_10>(a, b));
+    _mm512_add_epi16(low, high)
+}
+
+/// The sums of all lanes, in the order of the bytes: those of `low` first.
+#[inline]
+#[target_feature(enable = "avx512f,avx512bw")]
+fn rows32(low: [__m512i; 2], high: [__m512i; 2]) -> __m512i {
+    // Two lanes each of the even and the odd bytes.
+    let (low, high) = (add_lanes(even_bytes(low), low[1]), add_lanes(even_bytes(high), high[1]));
+    // Lanes: even and odd of low, even and odd of high.
+    let sums = _mm512_add_epi16(
+        _mm512_shuffle_i64x2::<0b10_00_10_00>(low, high),
+        _mm512_shuffle_i64x2::<0b11_01_11_01>(low, high),
+    );
+    let (even, odd) = (_mm512_shuffle_i64x2::<0b10_10_00_00>(sums, sums), _mm512_shuffle_i64x2::<0b11_11_01_01>(sums, sums));
+    // Each lane pair holds the same sums twice: the first half of one and the second half of the other are wanted.
+    _mm512_mask_blend_epi64(0b1100_1100, _mm512_unpacklo_epi16(even, odd), _mm512_unpackhi_epi16(even, odd))
+}
+
+/// What four tables give for both half bytes of their codes.
+///
+/// # Safety
+/// 64 bytes must be readable at `codes` and at `tables`, at any alignment.
+#[inline]
+#[target_feature(enable = "avx512f,avx512bw")]
+unsafe fn look_up_all(codes: *const u8, tables: *const u8) -> [__m512i; 2] {
+    // SAFETY: the caller answers for 64 bytes of each.
+    let (codes, tables) = unsafe { (_mm512_loadu_si512(codes.cast()), _mm512_loadu_si512(tables.cast())) };
+    let nibble = _mm512_set1_epi8(15);
+    let low = _mm512_shuffle_epi8(tables, _mm512_and_si512(codes, nibble));
+    let high = _mm512_shuffle_epi8(tables, _mm512_and_si512(_mm512_srli_epi16::<4>(codes), nibble));
+    [low, high]
+}
+
+impl Nibbles for Avx512 {
+    /// Of the low half bytes, then of the high ones.
+    type Sums = [[__m512i; 2]; 2];
+
+    by_token_at! {
+        fn look_up(self, sums: Self::Sums, codes: *const u8, tables: *const u8) -> Self::Sums = {
+            let found = look_up_all(codes, tables);
+            [add_bytes(sums[0], found[0]), add_bytes(sums[1], found[1])]
+        };
+        fn look_up_two(self, sums: Self::Sums, codes: *const u8, tables: *const u8) -> Self::Sums = {
+            let (a, b) = (look_up_all(codes, tables), look_up_all(codes.add(64), tables.add(64)));
+            // Two entries fit in a byte.
+            [add_bytes(sums[0], _mm512_add_epi8(a[0], b[0])), add_bytes(sums[1], _mm512_add_epi8(a[1], b[1]))]
+        };
+        fn store_sums(self, sums: Self::Sums, p: *mut u16) = _mm512_storeu_si512(p.cast(), rows32(sums[0], sums[1]));
+    }
+    by_token! {
+        fn zero_sums(self) -> Self::Sums = [[_mm512_setzero_si512(); 2]; 2];
+    }
+}
+
 /// Whether the CPU (and the system) has what [`Avx512`] proves.
 fn detected() -> bool {
     !cfg!(miri)
@@ -240,6 +317,7 @@ pub(crate) fn plain() -> Option<Kernels> {
         bytes: entry::bytes!(Avx512, target_feature(enable = "avx512f,avx512bw,avx512vl,avx512dq,avx2,fma,f16c,popcnt")),
         lookup: entry::LOOKUP,
         bits: entry::bits!(Avx512, target_feature(enable = "avx512f,avx512bw,avx512vl,avx512dq,avx2,fma,f16c,popcnt")),
+        nibbles: entry::nibbles!(Avx512, target_feature(enable = "avx512f,avx512bw,avx512vl,avx512dq,avx2,fma,f16c,popcnt")),
     })
 }
 

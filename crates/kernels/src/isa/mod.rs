@@ -83,6 +83,7 @@ pub(crate) trait Floats: Isa {
     unsafe fn load_f32(self, p: *const f32) -> Self::F;
     unsafe fn load_f16(self, p: *const u16) -> Self::F;
     unsafe fn load_i8(self, p: *const i8) -> Self::F;
+    unsafe fn load_u16(self, p: *const u16) -> Self::F;
     /// The first `n` elements, zeros after them.
     unsafe fn first_f32(self, p: *const f32, n: usize) -> Self::F;
     unsafe fn first_f16(self, p: *const u16, n: usize) -> Self::F;
@@ -105,6 +106,8 @@ pub(crate) trait Floats: Isa {
     fn min_lane(self, v: Self::F) -> f32;
     /// Bit `i` is set where lane `i` is equal.
     fn equal(self, a: Self::F, b: Self::F) -> u32;
+    /// Bit `i` is set where lane `i` of `a` is below that of `b`; never where one is NaN.
+    fn below(self, a: Self::F, b: Self::F) -> u32;
 
     /// The lower and the upper half of the lanes as f64.
     fn widen(self, v: Self::F) -> (Self::D, Self::D);
@@ -156,4 +159,25 @@ pub(crate) trait Bits: Isa {
     /// Adds `Σ 2^b * ones(v[b])`.
     fn count4(self, acc: Self::Count, v: [Self::V; 4]) -> Self::Count;
     fn sum_count(self, acc: Self::Count) -> u32;
+}
+
+/// Look-ups of half bytes in tables of 16 bytes, and sums of what they give for 32 rows: see `ops::nibbles`.
+///
+/// # Safety of the pointer operations
+/// `look_up`: 64 bytes must be readable at `codes` and at `tables`; `look_up_two`: 128; `store_sums`: 32 u16 writable
+/// at `p`, at any alignment.
+pub(crate) trait Nibbles: Isa {
+    /// 32 sums, modulo 2^16.
+    type Sums: Copy;
+
+    fn zero_sums(self) -> Self::Sums;
+    /// Adds what four tables give, whose entries are at most 127.
+    unsafe fn look_up(self, sums: Self::Sums, codes: *const u8, tables: *const u8) -> Self::Sums;
+    /// The same of eight tables.
+    #[inline(always)]
+    unsafe fn look_up_two(self, sums: Self::Sums, codes: *const u8, tables: *const u8) -> Self::Sums {
+        // SAFETY: twice 64 bytes, of which the caller answers for.
+        unsafe { self.look_up(self.look_up(sums, codes, tables), codes.add(64), tables.add(64)) }
+    }
+    unsafe fn store_sums(self, sums: Self::Sums, p: *mut u16);
 }

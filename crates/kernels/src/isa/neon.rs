@@ -5,7 +5,7 @@
 use std::arch::aarch64::*;
 use std::sync::OnceLock;
 
-use super::{Bits, ByteDot, Floats, Isa, first8};
+use super::{Bits, ByteDot, Floats, Isa, Nibbles, first8};
 use crate::{Kernels, Simd, entry};
 
 /// Proves Advanced SIMD.
@@ -64,6 +64,7 @@ impl Floats for Neon {
         fn load_f32(self, p: *const f32) -> float32x4_t = vld1q_f32(p);
         fn load_f16(self, p: *const u16) -> float32x4_t = widen_f16(p.cast::<u64>().read_unaligned());
         fn load_i8(self, p: *const i8) -> float32x4_t = widen_i8(p.cast::<u32>().read_unaligned());
+        fn load_u16(self, p: *const u16) -> float32x4_t = vcvtq_f32_u32(vmovl_u16(vld1_u16(p)));
         fn first_f32(self, p: *const f32, n: usize) -> float32x4_t =
             vreinterpretq_f32_u8(first_bytes(p.cast(), 4 * n));
         fn first_f16(self, p: *const u16, n: usize) -> float32x4_t = widen_f16(first8(p.cast(), 2 * n));
@@ -87,6 +88,7 @@ impl Floats for Neon {
         fn min(self, x: float32x4_t, least: float32x4_t) -> float32x4_t = vbslq_f32(vcltq_f32(x, least), x, least);
         fn min_lane(self, v: float32x4_t) -> f32 = vminvq_f32(v);
         fn equal(self, a: float32x4_t, b: float32x4_t) -> u32 = lane_bits(vceqq_f32(a, b));
+        fn below(self, a: float32x4_t, b: float32x4_t) -> u32 = lane_bits(vcltq_f32(a, b));
         fn widen(self, v: float32x4_t) -> (float64x2_t, float64x2_t) =
             (vcvt_f64_f32(vget_low_f32(v)), vcvt_high_f64_f32(v));
         fn splat_d(self, v: f64) -> float64x2_t = vdupq_n_f64(v);
@@ -157,6 +159,50 @@ impl Bits for Neon {
     }
 }
 
+/// What two tables give for both half bytes of their codes, added: two entries fit in a byte.
+///
+/// # Safety
+/// 32 bytes must be readable at `codes` and at `tables`, at any alignment.
+#[inline]
+#[target_feature(enable = "neon")]
+unsafe fn look_up_half(codes: *const u8, tables: *const u8) -> [uint8x16_t; 2] {
+    // SAFETY: the caller answers for 32 bytes of each.
+    let (codes, tables) = unsafe { ([vld1q_u8(codes), vld1q_u8(codes.add(16))], [vld1q_u8(tables), vld1q_u8(tables.add(16))]) };
+    let nibble = vdupq_n_u8(15);
+    let low = vaddq_u8(vqtbl1q_u8(tables[0], vandq_u8(codes[0], nibble)), vqtbl1q_u8(tables[1], vandq_u8(codes[1], nibble)));
+    let high = vaddq_u8(vqtbl1q_u8(tables[0], vshrq_n_u8::<4>(codes[0])), vqtbl1q_u8(tables[1], vshrq_n_u8::<4>(codes[1])));
+    [low, high]
+}
+
+/// Adds bytes to sums of 16 bits.
+#[inline]
+#[target_feature(enable = "neon")]
+fn add_bytes(sums: [uint16x8_t; 4], v: [uint8x16_t; 2]) -> [uint16x8_t; 4] {
+    [
+        vaddw_u8(sums[0], vget_low_u8(v[0])),
+        vaddw_high_u8(sums[1], v[0]),
+        vaddw_u8(sums[2], vget_low_u8(v[1])),
+        vaddw_high_u8(sums[3], v[1]),
+    ]
+}
+
+impl Nibbles for Neon {
+    type Sums = [uint16x8_t; 4];
+
+    by_token_at! {
+        fn look_up(self, sums: Self::Sums, codes: *const u8, tables: *const u8) -> Self::Sums =
+            add_bytes(add_bytes(sums, look_up_half(codes, tables)), look_up_half(codes.add(32), tables.add(32)));
+        fn store_sums(self, sums: Self::Sums, p: *mut u16) = {
+            for (i, sums) in sums.into_iter().enumerate() {
+                vst1q_u16(p.add(8 * i), sums);
+            }
+        };
+    }
+    by_token! {
+        fn zero_sums(self) -> Self::Sums = [vdupq_n_u16(0); 4];
+    }
+}
+
 /// The kernels of this set; `None` where the CPU lacks it.
 pub(crate) fn kernels() -> Option<&'static Kernels> {
     static KERNELS: OnceLock<Option<Kernels>> = OnceLock::new();
@@ -169,6 +215,7 @@ pub(crate) fn kernels() -> Option<&'static Kernels> {
                 bytes: entry::bytes!(Neon, target_feature(enable = "neon")),
                 lookup: entry::LOOKUP,
                 bits: entry::bits!(Neon, target_feature(enable = "neon")),
+                nibbles: entry::nibbles!(Neon, target_feature(enable = "neon")),
             })
         })
         .as_ref()

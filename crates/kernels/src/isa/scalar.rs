@@ -2,7 +2,7 @@
 //!
 //! Registers are small arrays, which compilers turn into the baseline vectors of the target.
 
-use super::{Bits, ByteDot, Floats, Isa};
+use super::{Bits, ByteDot, Floats, Isa, Nibbles};
 use crate::{Kernels, Simd, entry};
 
 /// Proves nothing: there is nothing to prove.
@@ -61,6 +61,11 @@ impl Floats for Scalar {
     }
     #[inline(always)]
     unsafe fn load_i8(self, p: *const i8) -> F {
+        // SAFETY: the caller answers for LANES elements.
+        unsafe { first(p, LANES, f32::from) }
+    }
+    #[inline(always)]
+    unsafe fn load_u16(self, p: *const u16) -> F {
         // SAFETY: the caller answers for LANES elements.
         unsafe { first(p, LANES, f32::from) }
     }
@@ -128,6 +133,10 @@ impl Floats for Scalar {
     #[inline(always)]
     fn equal(self, a: F, b: F) -> u32 {
         (0..LANES).fold(0, |bits, i| bits | u32::from(a[i] == b[i]) << i)
+    }
+    #[inline(always)]
+    fn below(self, a: F, b: F) -> u32 {
+        (0..LANES).fold(0, |bits, i| bits | u32::from(a[i] < b[i]) << i)
     }
 
     #[inline(always)]
@@ -235,6 +244,33 @@ impl Bits for Scalar {
     }
 }
 
+impl Nibbles for Scalar {
+    type Sums = [u16; 32];
+
+    #[inline(always)]
+    fn zero_sums(self) -> [u16; 32] {
+        [0; 32]
+    }
+    #[inline(always)]
+    unsafe fn look_up(self, mut sums: [u16; 32], codes: *const u8, tables: *const u8) -> [u16; 32] {
+        for at in 0..64 {
+            // SAFETY: at < 64, and so is a table's start and a half byte; the caller answers for 64 bytes of each.
+            let (low, high) = unsafe {
+                let (code, table) = (*codes.add(at), tables.add(at & !15));
+                (*table.add(usize::from(code & 15)), *table.add(usize::from(code >> 4)))
+            };
+            sums[at & 15] = sums[at & 15].wrapping_add(u16::from(low));
+            sums[16 + (at & 15)] = sums[16 + (at & 15)].wrapping_add(u16::from(high));
+        }
+        sums
+    }
+    #[inline(always)]
+    unsafe fn store_sums(self, sums: [u16; 32], p: *mut u16) {
+        // SAFETY: the caller answers for 32 elements; the write asks for no alignment.
+        unsafe { p.cast::<[u16; 32]>().write_unaligned(sums) }
+    }
+}
+
 /// The kernels of this set.
 pub(crate) fn kernels() -> &'static Kernels {
     static KERNELS: Kernels = Kernels {
@@ -242,6 +278,7 @@ pub(crate) fn kernels() -> &'static Kernels {
         floats: entry::floats!(Scalar, inline),
         bytes: entry::bytes!(Scalar, inline),
         bits: entry::bits!(Scalar, inline),
+        nibbles: entry::nibbles!(Scalar, inline),
         lookup: entry::LOOKUP,
     };
     &KERNELS

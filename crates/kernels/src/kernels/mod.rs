@@ -1,11 +1,14 @@
 //! The operations: what they compute, and the checks that make them safe to call.
 
+mod nibbles;
 mod pairs;
 mod rows;
 mod tables;
 
 use crate::Simd;
-use crate::entry::{BitFns, ByteFns, FloatFns, LookupFns};
+use crate::entry::{BitFns, ByteFns, FloatFns, LookupFns, NibbleFns};
+
+pub use nibbles::{Below, Factors, NibbleTables, pack_nibbles};
 
 /// The operations of one instruction set. Get it from [`crate::kernels()`].
 ///
@@ -18,6 +21,7 @@ pub struct Kernels {
     pub(crate) bytes: ByteFns,
     pub(crate) bits: BitFns,
     pub(crate) lookup: LookupFns,
+    pub(crate) nibbles: NibbleFns,
 }
 
 impl Kernels {

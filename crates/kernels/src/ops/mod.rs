@@ -8,5 +8,6 @@ pub(crate) mod bits;
 pub(crate) mod bytes;
 pub(crate) mod floats;
 pub(crate) mod lookup;
+pub(crate) mod nibbles;
 pub(crate) mod rows;
 pub(crate) mod table;

@@ -66,6 +66,11 @@ impl Sum {
         })
     }
 
+    /// The same magnitude with another value.
+    pub fn with_value(self, value: f64) -> Sum {
+        Sum { value, ..self }
+    }
+
     /// Asserts that `got` is this sum up to the rounding of sixteen or more running sums in f32: terms / 16 additions
     /// and a few more roundings, each at most eps of the magnitude, and half a denormal where a product underflows.
     #[track_caller]

@@ -1,0 +1,121 @@
+//! Scans over codes of 4 bits, 32 rows at a time.
+
+use super::{Kernels, same_len};
+use crate::ops::nibbles::{GROUP, ROWS};
+
+/// Sub-spaces at most: their sum of 7-bit entries fits in 16 bits.
+const SUBSPACES: usize = 65_535 / 127;
+
+/// What a query adds up for a row, one table of 16 values a sub-space, in bytes: a value is its sub-space's lowest one and
+/// `unit` times an entry of 0 to 127. Made once a query by [`Kernels::fit_tables`].
+#[derive(Debug, Clone, Default)]
+pub struct NibbleTables {
+    bytes: Vec<u8>,
+    low: f32,
+    unit: f32,
+}
+
+impl NibbleTables {
+    /// The sum of the sub-spaces' lowest values: what a row of zero entries has.
+    pub fn low(&self) -> f32 {
+        self.low
+    }
+
+    /// What one step of an entry is worth. Each of a row's entries is off by half of it at most.
+    pub fn unit(&self) -> f32 {
+        self.unit
+    }
+
+    /// Bytes of a block of 32 rows' codes.
+    pub fn block_bytes(&self) -> usize {
+        self.bytes.len()
+    }
+}
+
+/// What rows carry besides their codes.
+#[derive(Debug, Clone, Copy)]
+pub enum Factors<'a> {
+    /// Nothing: the estimate is `base + sum`, where `sum` is what the tables give.
+    None,
+    /// `base + add[row] + sum`.
+    Add(&'a [f32]),
+    /// `base + add[row] + mul[row] * sum`.
+    MulAdd {
+        /// A factor a row.
+        mul: &'a [f32],
+        /// A term a row.
+        add: &'a [f32],
+    },
+}
+
+/// Where a scan puts what it finds.
+#[derive(Debug)]
+pub struct Below<'a> {
+    /// Estimates below this are marked.
+    pub bound: f32,
+    /// The estimate of every row, 32 a block.
+    pub estimates: &'a mut [f32],
+    /// Bit `i` of a block's number is set where row `i` of the block is below the bound.
+    pub blocks: &'a mut [u32],
+}
+
+/// Packs the codes of `rows` rows, `subspaces` numbers below 16 each, into whole blocks: see [`Kernels::scan_nibbles`].
+/// Rows that fill up the last block have zeros.
+///
+/// # Panics
+/// If `codes` is not `subspaces` a row, or `subspaces` is 0.
+pub fn pack_nibbles(codes: &[u8], subspaces: usize, blocks: &mut Vec<u8>) {
+    assert!(subspaces > 0 && codes.len() % subspaces == 0, "{} codes in rows of {subspaces}", codes.len());
+    let bytes = subspaces.div_ceil(4) * GROUP;
+    for rows in codes.chunks(ROWS * subspaces) {
+        let start = blocks.len();
+        blocks.resize(start + bytes, 0);
+        for (row, codes) in rows.chunks_exact(subspaces).enumerate() {
+            for (s, &code) in codes.iter().enumerate() {
+                blocks[start + s * 16 + row % 16] |= (code & 15) << (row / 16 * 4);
+            }
+        }
+    }
+}
+
+impl Kernels {
+    /// Makes the tables of a query: `values` has 16 a sub-space. Sub-spaces that fill up the last group of four give 0.
+    ///
+    /// # Panics
+    /// If `values` is empty or not 16 a sub-space, or there are more than 516 sub-spaces.
+    pub fn fit_tables(&self, values: &[f32], tables: &mut NibbleTables) {
+        assert!(!values.is_empty() && values.len() % 16 == 0, "{} values in tables of 16", values.len());
+        assert!(values.len() / 16 <= SUBSPACES, "{} sub-spaces, of {SUBSPACES} at most", values.len() / 16);
+        tables.bytes.clear();
+        tables.bytes.resize(values.len().next_multiple_of(GROUP), 0);
+        // SAFETY: a Kernels is made only where the CPU has its instructions; as many bytes as values, 16 a sub-space.
+        (tables.low, tables.unit) = unsafe { (self.nibbles.fit_tables)(values, &mut tables.bytes[..values.len()]) };
+    }
+
+    /// Estimates the rows of whole `blocks` of codes, and marks those below `found.bound`.
+    ///
+    /// A block has 32 rows, and for every four sub-spaces 64 bytes: byte `16 * s + i` has the code of row `i` in sub-space
+    /// `s` of the four in its low half, and that of row `16 + i` in its high half ([`pack_nibbles`] makes them so).
+    ///
+    /// # Panics
+    /// If `blocks` is not whole blocks of the tables' size, or factors, `found.estimates` (32 a block) or `found.blocks`
+    /// are not as long.
+    pub fn scan_nibbles(&self, tables: &NibbleTables, blocks: &[u8], base: f32, factors: Factors<'_>, found: Below<'_>) {
+        let bytes = tables.bytes.len();
+        assert!(bytes > 0 && blocks.len() % bytes == 0, "{} bytes in blocks of {bytes}", blocks.len());
+        let rows = blocks.len() / bytes * ROWS;
+        same_len(found.blocks.len() * ROWS, rows);
+        same_len(found.estimates.len(), rows);
+        match factors {
+            Factors::None => {}
+            Factors::Add(add) => same_len(add.len(), rows),
+            Factors::MulAdd { mul, add } => {
+                same_len(mul.len(), rows);
+                same_len(add.len(), rows);
+            }
+        }
+        // SAFETY: a Kernels is made only where the CPU has its instructions; the lengths are checked, and tables come from
+        // `fit_tables`, which makes whole groups.
+        unsafe { (self.nibbles.scan_nibbles)(&tables.bytes, blocks, base, [tables.low, tables.unit], factors, found) }
+    }
+}

@@ -1,0 +1,134 @@
+//! Scans over codes of 4 bits, against plain look-ups.
+
+mod common;
+
+use common::{Random, Sum, sets};
+use kernels::{Below, Factors, Kernels, NibbleTables, pack_nibbles};
+
+const ROWS: usize = 77;
+
+/// What a scan of all blocks gives: estimates and marks of the rows.
+fn scan(k: &Kernels, tables: &NibbleTables, blocks: &[u8], base: f32, factors: Factors, bound: f32) -> (Vec<f32>, Vec<u32>) {
+    let count = blocks.len() / tables.block_bytes();
+    let (mut estimates, mut marks) = (vec![f32::NAN; 32 * count], vec![u32::MAX; count]);
+    k.scan_nibbles(tables, blocks, base, factors, Below { bound, estimates: &mut estimates, blocks: &mut marks });
+    (estimates, marks)
+}
+
+/// Codes of `ROWS` rows, and what they look up.
+fn data(random: &mut Random, subspaces: usize) -> (Vec<u8>, Vec<u8>, Vec<f32>) {
+    let codes: Vec<u8> = (0..ROWS * subspaces).map(|_| random.below(16) as u8).collect();
+    let mut blocks = Vec::new();
+    pack_nibbles(&codes, subspaces, &mut blocks);
+    (codes, blocks, random.floats(16 * subspaces))
+}
+
+#[test]
+fn sums_are_those_of_the_entries_looked_up() {
+    let mut random = Random(41);
+    for subspaces in (1..=20).chain([49, 50, 64, 96, 192, 515, 516]) {
+        let (codes, blocks, values) = data(&mut random, subspaces);
+        for k in sets() {
+            let what = format!("{subspaces} sub-spaces on {}", k.simd());
+            let mut tables = NibbleTables::default();
+            k.fit_tables(&values, &mut tables);
+            let (estimates, _) = scan(k, &tables, &blocks, 3.0, Factors::None, 0.0);
+            for (row, codes) in codes.chunks_exact(subspaces).enumerate() {
+                let entries = codes.iter().enumerate().map(|(s, &code)| f64::from(values[16 * s + usize::from(code)]));
+                let exact = 3.0 + entries.sum::<f64>();
+                // An entry is rounded to the nearest step; f32 adds its own rounding.
+                let off = (f64::from(estimates[row]) - exact).abs();
+                let most = 0.5 * f64::from(tables.unit()) * subspaces as f64 + 1e-5 * (3.0 + subspaces as f64);
+                assert!(off <= most, "{what}: row {row} is {} and not {exact}", estimates[row]);
+            }
+        }
+    }
+}
+
+/// With whole numbers of up to 127 as values nothing is rounded, up to the largest sum there can be.
+#[test]
+fn whole_numbers_are_exact() {
+    let mut random = Random(42);
+    for subspaces in [1, 2, 3, 4, 5, 8, 12, 129, 513, 516] {
+        for full in [false, true] {
+            let codes: Vec<u8> = (0..ROWS * subspaces).map(|_| if full { 15 } else { random.below(16) as u8 }).collect();
+            let mut blocks = Vec::new();
+            pack_nibbles(&codes, subspaces, &mut blocks);
+            let mut values: Vec<f32> = (0..16 * subspaces).map(|_| random.below(128) as f32).collect();
+            for values in values.chunks_exact_mut(16) {
+                (values[0], values[15]) = (0.0, 127.0);
+            }
+            let expected = |row: usize| -> f32 {
+                let codes = codes[row * subspaces..][..subspaces].iter().enumerate();
+                codes.map(|(s, &code)| values[16 * s + usize::from(code)]).sum()
+            };
+            for k in sets() {
+                let mut tables = NibbleTables::default();
+                k.fit_tables(&values, &mut tables);
+                assert_eq!((tables.low(), tables.unit()), (0.0, 1.0));
+                let bound = expected(5);
+                let (estimates, marks) = scan(k, &tables, &blocks, 0.0, Factors::None, bound);
+                for row in 0..ROWS {
+                    assert_eq!(estimates[row], expected(row), "row {row} of {subspaces} on {}", k.simd());
+                    assert_eq!(marks[row / 32] >> (row % 32) & 1 == 1, expected(row) < bound, "row {row} on {}", k.simd());
+                }
+            }
+        }
+    }
+}
+
+#[test]
+fn factors_belong_to_their_rows() {
+    let mut random = Random(43);
+    for subspaces in [3, 8, 50] {
+        let (_, blocks, values) = data(&mut random, subspaces);
+        for k in sets() {
+            let mut tables = NibbleTables::default();
+            k.fit_tables(&values, &mut tables);
+            let (plain, _) = scan(k, &tables, &blocks, 0.0, Factors::None, 0.0);
+            let (mul, add) = (random.floats(plain.len()), random.floats(plain.len()));
+            let (added, marks) = scan(k, &tables, &blocks, 2.0, Factors::Add(&add), 2.0);
+            let (both, marks_of_both) = scan(k, &tables, &blocks, 2.0, Factors::MulAdd { mul: &mul, add: &add }, 2.0);
+            for row in 0..plain.len() {
+                let [value, mul, add] = [plain[row], mul[row], add[row]].map(f64::from);
+                let what = format!("row {row} of {subspaces} on {}", k.simd());
+                Sum::of([2.0, add, value, f64::from(tables.low())].into_iter()).with_value(2.0 + add + value).assert_f32(added[row], &what);
+                Sum::of([2.0, add, mul * value, f64::from(tables.low())].into_iter())
+                    .with_value(2.0 + add + mul * value)
+                    .assert_f32(both[row], &what);
+                assert_eq!(marks[row / 32] >> (row % 32) & 1 == 1, added[row] < 2.0, "{what}");
+                assert_eq!(marks_of_both[row / 32] >> (row % 32) & 1 == 1, both[row] < 2.0, "{what}");
+            }
+        }
+    }
+}
+
+/// Tables and sums are whole numbers: every instruction set has the same ones.
+#[test]
+fn every_set_has_the_same_tables() {
+    let mut random = Random(44);
+    for subspaces in [1, 7, 50, 196] {
+        let (_, blocks, values) = data(&mut random, subspaces);
+        let all: Vec<Vec<u32>> = sets().into_iter().map(|k| {
+            let mut tables = NibbleTables::default();
+            k.fit_tables(&values, &mut tables);
+            let steps = |estimate: f32| ((estimate - tables.low()) / tables.unit()).round() as u32;
+            scan(k, &tables, &blocks, 0.0, Factors::None, 0.0).0.into_iter().map(steps).collect()
+        }).collect();
+        assert!(all.iter().all(|sums| *sums == all[0]), "{subspaces}");
+    }
+}
+
+/// Nothing is below a bound that is not a number, and what is not a number is below nothing.
+#[test]
+fn not_a_number_is_never_marked() {
+    let (codes, mut blocks) = ([0; 32], Vec::new());
+    pack_nibbles(&codes, 1, &mut blocks);
+    for k in sets() {
+        for (values, bound) in [([f32::INFINITY; 16], 1.0), ([f32::NAN; 16], f32::INFINITY), ([1.0; 16], f32::NAN)] {
+            let mut tables = NibbleTables::default();
+            k.fit_tables(&values, &mut tables);
+            assert_eq!(scan(k, &tables, &blocks, 0.0, Factors::None, bound).1, [0], "{}", k.simd());
+        }
+    }
+}
