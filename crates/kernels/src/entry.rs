@@ -4,7 +4,7 @@
 //! the `target_feature` that the token stands for. Only through these functions is code of that feature reached.
 
 use crate::Strided;
-use crate::kernels::{Below, Factors};
+use crate::ops::nibbles::Scan;
 use crate::ops::rows::Pick;
 
 type Pair<X, R> = unsafe fn(&[f32], &[X]) -> R;
@@ -56,7 +56,7 @@ pub(crate) struct BitFns {
 #[derive(Clone, Copy)]
 pub(crate) struct NibbleFns {
     pub fit_tables: unsafe fn(&[f32], &mut [u8]) -> (f32, f32),
-    pub scan_nibbles: unsafe fn(&[u8], &[u8], f32, [f32; 2], Factors<'_>, Below<'_>),
+    pub scan_nibbles: unsafe fn(Scan<'_>),
 }
 
 /// Product-quantisation tables.
@@ -149,12 +149,10 @@ macro_rules! bits {
 
 macro_rules! nibbles {
     ($token:ty, $attribute:meta) => {{
-        use crate::kernels::{Below, Factors};
         use crate::ops::nibbles::*;
         crate::entry::entries!(NibbleFns, $token, $attribute, s,
             fit_tables(values: &[f32], tables: &mut [u8]) -> (f32, f32) = fit(s, values, tables);
-            scan_nibbles(tables: &[u8], blocks: &[u8], base: f32, line: [f32; 2], factors: Factors<'_>, found: Below<'_>) =
-                scan(s, tables, blocks, base, line, factors, found);
+            scan_nibbles(what: Scan<'_>) = scan(s, what);
         )
     }};
 }

@@ -92,7 +92,9 @@ fn factors_belong_to_their_rows() {
             for row in 0..plain.len() {
                 let [value, mul, add] = [plain[row], mul[row], add[row]].map(f64::from);
                 let what = format!("row {row} of {subspaces} on {}", k.simd());
-                Sum::of([2.0, add, value, f64::from(tables.low())].into_iter()).with_value(2.0 + add + value).assert_f32(added[row], &what);
+                Sum::of([2.0, add, value, f64::from(tables.low())].into_iter())
+                    .with_value(2.0 + add + value)
+                    .assert_f32(added[row], &what);
                 Sum::of([2.0, add, mul * value, f64::from(tables.low())].into_iter())
                     .with_value(2.0 + add + mul * value)
                     .assert_f32(both[row], &what);
@@ -109,12 +111,15 @@ fn every_set_has_the_same_tables() {
     let mut random = Random(44);
     for subspaces in [1, 7, 50, 196] {
         let (_, blocks, values) = data(&mut random, subspaces);
-        let all: Vec<Vec<u32>> = sets().into_iter().map(|k| {
-            let mut tables = NibbleTables::default();
-            k.fit_tables(&values, &mut tables);
-            let steps = |estimate: f32| ((estimate - tables.low()) / tables.unit()).round() as u32;
-            scan(k, &tables, &blocks, 0.0, Factors::None, 0.0).0.into_iter().map(steps).collect()
-        }).collect();
+        let all: Vec<Vec<u32>> = sets()
+            .into_iter()
+            .map(|k| {
+                let mut tables = NibbleTables::default();
+                k.fit_tables(&values, &mut tables);
+                let steps = |estimate: f32| ((estimate - tables.low()) / tables.unit()).round() as u32;
+                scan(k, &tables, &blocks, 0.0, Factors::None, 0.0).0.into_iter().map(steps).collect()
+            })
+            .collect();
         assert!(all.iter().all(|sums| *sums == all[0]), "{subspaces}");
     }
 }

@@ -11,6 +11,7 @@
 mod binary;
 mod codec;
 mod pq;
+mod residual;
 mod rotation;
 mod rows;
 mod scorer;
@@ -23,5 +24,6 @@ mod tests;
 pub use binary::Binary;
 pub use codec::{Codec, CodecSpec, MAX_DIMS};
 pub use pq::Pq;
+pub use residual::{Residual, ResidualScratch};
 pub use scorer::CodeScorer;
 pub use sq8::Sq8;

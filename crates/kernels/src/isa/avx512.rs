@@ -254,10 +254,8 @@ fn rows32(low: [__m512i; 2], high: [__m512i; 2]) -> __m512i {
     // Two lanes each of the even and the odd bytes.
     let (low, high) = (add_lanes(even_bytes(low), low[1]), add_lanes(even_bytes(high), high[1]));
     // Lanes: even and odd of low, even and odd of high.
-    let sums = _mm512_add_epi16(
-        _mm512_shuffle_i64x2::<0b10_00_10_00>(low, high),
-        _mm512_shuffle_i64x2::<0b11_01_11_01>(low, high),
-    );
+    let sums =
+        _mm512_add_epi16(_mm512_shuffle_i64x2::<0b10_00_10_00>(low, high), _mm512_shuffle_i64x2::<0b11_01_11_01>(low, high));
     let (even, odd) = (_mm512_shuffle_i64x2::<0b10_10_00_00>(sums, sums), _mm512_shuffle_i64x2::<0b11_11_01_01>(sums, sums));
     // Each lane pair holds the same sums twice: the first half of one and the second half of the other are wanted.
     _mm512_mask_blend_epi64(0b1100_1100, _mm512_unpacklo_epi16(even, odd), _mm512_unpackhi_epi16(even, odd))

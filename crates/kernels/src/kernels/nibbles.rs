@@ -1,7 +1,7 @@
 //! Scans over codes of 4 bits, 32 rows at a time.
 
 use super::{Kernels, same_len};
-use crate::ops::nibbles::{GROUP, ROWS};
+use crate::ops::nibbles::{GROUP, ROWS, Scan};
 
 /// Sub-spaces at most: their sum of 7-bit entries fits in 16 bits.
 const SUBSPACES: usize = 65_535 / 127;
@@ -65,7 +65,7 @@ pub struct Below<'a> {
 /// # Panics
 /// If `codes` is not `subspaces` a row, or `subspaces` is 0.
 pub fn pack_nibbles(codes: &[u8], subspaces: usize, blocks: &mut Vec<u8>) {
-    assert!(subspaces > 0 && codes.len() % subspaces == 0, "{} codes in rows of {subspaces}", codes.len());
+    assert!(subspaces > 0 && codes.len().is_multiple_of(subspaces), "{} codes in rows of {subspaces}", codes.len());
     let bytes = subspaces.div_ceil(4) * GROUP;
     for rows in codes.chunks(ROWS * subspaces) {
         let start = blocks.len();
@@ -84,7 +84,7 @@ impl Kernels {
     /// # Panics
     /// If `values` is empty or not 16 a sub-space, or there are more than 516 sub-spaces.
     pub fn fit_tables(&self, values: &[f32], tables: &mut NibbleTables) {
-        assert!(!values.is_empty() && values.len() % 16 == 0, "{} values in tables of 16", values.len());
+        assert!(!values.is_empty() && values.len().is_multiple_of(16), "{} values in tables of 16", values.len());
         assert!(values.len() / 16 <= SUBSPACES, "{} sub-spaces, of {SUBSPACES} at most", values.len() / 16);
         tables.bytes.clear();
         tables.bytes.resize(values.len().next_multiple_of(GROUP), 0);
@@ -102,7 +102,7 @@ impl Kernels {
     /// are not as long.
     pub fn scan_nibbles(&self, tables: &NibbleTables, blocks: &[u8], base: f32, factors: Factors<'_>, found: Below<'_>) {
         let bytes = tables.bytes.len();
-        assert!(bytes > 0 && blocks.len() % bytes == 0, "{} bytes in blocks of {bytes}", blocks.len());
+        assert!(bytes > 0 && blocks.len().is_multiple_of(bytes), "{} bytes in blocks of {bytes}", blocks.len());
         let rows = blocks.len() / bytes * ROWS;
         same_len(found.blocks.len() * ROWS, rows);
         same_len(found.estimates.len(), rows);
@@ -114,8 +114,9 @@ impl Kernels {
                 same_len(add.len(), rows);
             }
         }
+        let NibbleTables { bytes: ref tables, low, unit } = *tables;
         // SAFETY: a Kernels is made only where the CPU has its instructions; the lengths are checked, and tables come from
         // `fit_tables`, which makes whole groups.
-        unsafe { (self.nibbles.scan_nibbles)(&tables.bytes, blocks, base, [tables.low, tables.unit], factors, found) }
+        unsafe { (self.nibbles.scan_nibbles)(Scan { tables, blocks, base, low, unit, factors, found }) }
     }
 }

@@ -37,21 +37,25 @@ unsafe fn sum<S: Nibbles>(s: S, tables: &[u8], block: *const u8) -> [u16; ROWS] 
     out
 }
 
-/// `base + add[i] + mul[i] * (low + unit * sum)` of every row; `add` and `mul` where there are any, `line` is low and unit.
+/// Blocks of codes, what looks them up, and where the estimates go.
+pub(crate) struct Scan<'a> {
+    pub tables: &'a [u8],
+    pub blocks: &'a [u8],
+    pub base: f32,
+    pub low: f32,
+    pub unit: f32,
+    pub factors: Factors<'a>,
+    pub found: Below<'a>,
+}
+
+/// `base + add[i] + mul[i] * (low + unit * sum)` of every row; `add` and `mul` where there are any.
 ///
 /// # Safety
 /// `tables.len()` is whole groups, at least one; `blocks` is as many times that as `found.blocks` is long; factors and
 /// `found.estimates` have 32 values a block.
 #[inline(always)]
-pub(crate) unsafe fn scan<S: Floats + Nibbles>(
-    s: S,
-    tables: &[u8],
-    blocks: &[u8],
-    base: f32,
-    [low, unit]: [f32; 2],
-    factors: Factors<'_>,
-    found: Below<'_>,
-) {
+pub(crate) unsafe fn scan<S: Floats + Nibbles>(s: S, what: Scan<'_>) {
+    let Scan { tables, blocks, base, low, unit, factors, found } = what;
     let both = s.splat(base + low);
     let (base, low, unit, bound) = (s.splat(base), s.splat(low), s.splat(unit), s.splat(found.bound));
     for (b, block) in blocks.chunks_exact(tables.len()).enumerate() {

@@ -13,6 +13,7 @@ use crate::rows::{encode_blocks, mean, prepared, sample};
 use kernels::{Kernels, Metric, Strided, kernels};
 use task::{Aborted, Task};
 use wire::{Reader, Writer};
+pub(crate) use words::span;
 use words::{WORDS, Words};
 
 /// Values of the training sample at most: bounds training's memory (twice 128 MiB) and time for wide rows.
