@@ -1,11 +1,13 @@
-//! Where candidates come from: an exhaustive scan ([`flat`]) or a navigable graph ([`hnsw`]).
+//! Where candidates come from: an exhaustive scan ([`flat`]), a navigable graph ([`hnsw`]), or lists around centroids ([`ivf`]).
 //!
 //! Neither knows what a row is made of. A [`kernels::Scorer`] holds the query and scores rows; a [`Space`]
 //! tells the graph's builder how far rows are from one another. What is live is the caller's business too, asked by row number.
 #![forbid(unsafe_code)]
 
+mod best;
 pub mod flat;
 pub mod hnsw;
+pub mod ivf;
 
 use std::cmp::Ordering;
 

@@ -1,0 +1,87 @@
+//! Which lists, and which of their rows.
+
+use std::ops::Range;
+
+use kernels::Scorer;
+use task::{Aborted, Task};
+
+use super::{BLOCK, NONE, Part};
+use crate::Candidate;
+use crate::best::{Best, Margin};
+
+/// Estimates the rows of lists for a query that is already inside.
+pub trait ListScorer {
+    /// Estimates the rows of `blocks` of the part number `part`, which belong to `list`, and sets bit `i` of a block's mark
+    /// where row `i` of the block has an estimate below `bound`, or one that is not a number. What stands in places without
+    /// a row does not matter.
+    ///
+    /// `estimates` has 32 places a block, `marks` one.
+    fn scan(&mut self, part: usize, list: usize, blocks: Range<usize>, bound: f32, estimates: &mut [f32], marks: &mut [u32]);
+
+    /// A hint that these blocks come next.
+    fn prefetch(&self, _part: usize, _blocks: Range<usize>) {}
+}
+
+/// The `count` lists whose centroids, the rows of `scorer`, are nearest to its query, nearest first.
+pub fn nearest_lists(scorer: &mut impl Scorer, lists: usize, count: usize) -> Vec<u32> {
+    let mut distances = vec![0.0; lists];
+    scorer.score_range(0, &mut distances);
+    let mut order: Vec<Candidate> = (0..).zip(distances).map(|(row, distance)| Candidate { distance, row }).collect();
+    if count < order.len() {
+        order.select_nth_unstable(count);
+        order.truncate(count);
+    }
+    order.sort_unstable();
+    order.into_iter().map(|list| list.row).collect()
+}
+
+/// The best `keep` live rows of the lists `probes`, ascending by (estimate, row); those whose estimate is not a number
+/// come behind.
+pub fn search(
+    parts: &[impl AsRef<Part>],
+    probes: &[u32],
+    scorer: &mut impl ListScorer,
+    keep: usize,
+    live: impl Fn(u32) -> bool,
+    task: &Task,
+) -> Result<Vec<Candidate>, Aborted> {
+    if keep == 0 {
+        return Ok(Vec::new());
+    }
+    let mut best = Best::new(keep, Margin::default());
+    let (mut estimates, mut marks) = (Vec::new(), Vec::new());
+    for (at, &list) in probes.iter().enumerate() {
+        for (number, part) in parts.iter().enumerate() {
+            let part = part.as_ref();
+            if let Some(&next) = probes.get(at + 1) {
+                scorer.prefetch(number, part.blocks_of(next as usize));
+            }
+            let blocks = part.blocks_of(list as usize);
+            if blocks.is_empty() {
+                continue;
+            }
+            estimates.resize(blocks.len() * BLOCK, 0.0);
+            marks.resize(blocks.len(), 0);
+            // Equal estimates are wanted too: the bound is exclusive.
+            scorer.scan(number, list as usize, blocks.clone(), best.bound().next_up(), &mut estimates, &mut marks);
+            collect(&mut best, part.members(blocks), &estimates, &marks, &live);
+        }
+        task.check()?;
+    }
+    Ok(best.finish())
+}
+
+/// Gives `best` the rows that are marked and live.
+fn collect(best: &mut Best, members: &[u32], estimates: &[f32], marks: &[u32], live: &impl Fn(u32) -> bool) {
+    for (block, &marks) in marks.iter().enumerate() {
+        let mut marks = marks;
+        while marks != 0 {
+            let at = block * BLOCK + marks.trailing_zeros() as usize;
+            marks &= marks - 1;
+            let (row, distance) = (members[at], estimates[at]);
+            if row != NONE && best.takes(distance) && live(row) {
+                best.push(Candidate { distance, row });
+            }
+        }
+    }
+}
