@@ -99,14 +99,14 @@ pub fn refine(
 }
 
 /// The rows of every cluster, in row order: sums over them do not depend on who computes them.
-struct Members {
+pub(crate) struct Members {
     starts: Vec<usize>,
     rows: Vec<u32>,
 }
 
 impl Members {
     /// A counting sort of the rows by label.
-    fn new(labels: &[u32], k: usize) -> Self {
+    pub(crate) fn new(labels: &[u32], k: usize) -> Self {
         let mut starts = vec![0; k + 1];
         for &label in labels {
             starts[label as usize + 1] += 1;
@@ -124,7 +124,7 @@ impl Members {
         Self { starts, rows }
     }
 
-    fn of(&self, c: usize) -> &[u32] {
+    pub(crate) fn of(&self, c: usize) -> &[u32] {
         &self.rows[self.starts[c]..self.starts[c + 1]]
     }
 

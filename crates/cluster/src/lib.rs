@@ -8,6 +8,7 @@ mod assign;
 mod kmeans;
 pub mod matrix;
 mod random;
+mod two_level;
 
 #[cfg(test)]
 mod tests;
@@ -15,6 +16,7 @@ mod tests;
 pub use assign::{Assigner, Scratch, assign};
 pub use kmeans::{Centroids, KMeansOptions, kmeans, refine};
 pub use random::Random;
+pub use two_level::kmeans_two_level;
 
 /// The transpose (`d` x `k`) of `k` centroids of `d` values, as `kernels::Kernels::table_l2` wants them:
 /// `out[j * k + c] = centroids[c * d + j]`.

@@ -1,5 +1,5 @@
 use crate::matrix::{par_product, par_product_tn, product};
-use crate::{Assigner, Centroids, KMeansOptions, Random, Scratch, assign, kmeans, refine, transpose};
+use crate::{Assigner, Centroids, KMeansOptions, Random, Scratch, assign, kmeans, kmeans_two_level, refine, transpose};
 use task::{Aborted, Cancel, Task};
 
 /// Normal-ish values: sums of uniform ones.
@@ -226,4 +226,37 @@ fn choice_is_seeded_distinct_and_fair() {
     (0..10_000).for_each(|_| random.choose(10, 3).iter().for_each(|&i| seen[i as usize] += 1));
     // 3000 expected, standard deviation 46.
     assert!(seen.iter().all(|count| (2750..3250).contains(count)), "{seen:?}");
+}
+
+/// Its squared error is near that of plain k-means, and nothing depends on the number of threads.
+#[test]
+fn two_levels_are_nearly_as_good_as_one() {
+    let (n, d, k) = (6000, 8, 100);
+    let data = values(n * d, 21);
+    let options = KMeansOptions { iterations: 10 };
+    let plain = kmeans(&data, n, d, k, 3, options, &Task::new()).unwrap();
+    let found = kmeans_two_level(&data, n, d, k, 3, options, &Task::new()).unwrap();
+    assert_eq!((found.k, found.d, found.centroids.len(), found.counts.len()), (k, d, k * d, k));
+    assert_eq!(found.counts.iter().sum::<u32>(), n as u32);
+    let (plain, two) = (inertia(&data, &plain), inertia(&data, &found));
+    assert!(two < 1.1 * plain, "{two} against {plain}");
+    for threads in [1, 3] {
+        let again = in_pool(threads, || kmeans_two_level(&data, n, d, k, 3, options, &Task::new()).unwrap());
+        assert_eq!(again, found);
+    }
+}
+
+#[test]
+fn two_levels_take_whatever_there_is() {
+    for (n, k) in [(0, 5), (1, 1), (3, 20), (100, 30), (500, 100), (64, 16)] {
+        let data: Vec<f32> = (0..n * 3).map(|i| (i % 5) as f32).collect();
+        let found = kmeans_two_level(&data, n, 3, k, 1, KMeansOptions::default(), &Task::new()).unwrap();
+        assert_eq!((found.centroids.len(), found.counts.len()), (3 * k, k), "{n} rows, {k} centroids");
+        assert!(found.centroids.iter().all(|x| x.is_finite()));
+    }
+    let cancel = Cancel::new();
+    cancel.cancel();
+    let data = values(3000, 1);
+    let task = Task::new().with_cancel(cancel);
+    assert_eq!(kmeans_two_level(&data, 1000, 3, 100, 1, KMeansOptions::default(), &task), Err(Aborted));
 }
