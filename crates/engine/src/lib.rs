@@ -23,6 +23,7 @@ mod doubt;
 mod error;
 mod ids;
 mod index;
+mod lists;
 mod metadata;
 mod optimize;
 mod options;

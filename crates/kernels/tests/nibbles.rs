@@ -3,7 +3,7 @@
 mod common;
 
 use common::{Random, Sum, sets};
-use kernels::{Below, Factors, Kernels, NibbleTables, pack_nibbles};
+use kernels::{Factors, Kernels, Near, NibbleTables, pack_nibbles};
 
 const ROWS: usize = 77;
 
@@ -11,7 +11,7 @@ const ROWS: usize = 77;
 fn scan(k: &Kernels, tables: &NibbleTables, blocks: &[u8], base: f32, factors: Factors, bound: f32) -> (Vec<f32>, Vec<u32>) {
     let count = blocks.len() / tables.block_bytes();
     let (mut estimates, mut marks) = (vec![f32::NAN; 32 * count], vec![u32::MAX; count]);
-    k.scan_nibbles(tables, blocks, base, factors, Below { bound, estimates: &mut estimates, blocks: &mut marks });
+    k.scan_nibbles(tables, blocks, base, factors, Near { bound, estimates: &mut estimates, marks: &mut marks });
     (estimates, marks)
 }
 
@@ -70,7 +70,7 @@ fn whole_numbers_are_exact() {
                 let (estimates, marks) = scan(k, &tables, &blocks, 0.0, Factors::None, bound);
                 for row in 0..ROWS {
                     assert_eq!(estimates[row], expected(row), "row {row} of {subspaces} on {}", k.simd());
-                    assert_eq!(marks[row / 32] >> (row % 32) & 1 == 1, expected(row) < bound, "row {row} on {}", k.simd());
+                    assert_eq!(marks[row / 32] >> (row % 32) & 1 == 1, expected(row) <= bound, "row {row} on {}", k.simd());
                 }
             }
         }
@@ -98,8 +98,8 @@ fn factors_belong_to_their_rows() {
                 Sum::of([2.0, add, mul * value, f64::from(tables.low())].into_iter())
                     .with_value(2.0 + add + mul * value)
                     .assert_f32(both[row], &what);
-                assert_eq!(marks[row / 32] >> (row % 32) & 1 == 1, added[row] < 2.0, "{what}");
-                assert_eq!(marks_of_both[row / 32] >> (row % 32) & 1 == 1, both[row] < 2.0, "{what}");
+                assert_eq!(marks[row / 32] >> (row % 32) & 1 == 1, added[row] <= 2.0, "{what}");
+                assert_eq!(marks_of_both[row / 32] >> (row % 32) & 1 == 1, both[row] <= 2.0, "{what}");
             }
         }
     }
@@ -124,16 +124,22 @@ fn every_set_has_the_same_tables() {
     }
 }
 
-/// Nothing is below a bound that is not a number, and what is not a number is below nothing.
+/// What is not a number could be anything, and infinity is not above itself.
 #[test]
-fn not_a_number_is_never_marked() {
+fn what_is_not_a_number_is_marked() {
     let (codes, mut blocks) = ([0; 32], Vec::new());
     pack_nibbles(&codes, 1, &mut blocks);
     for k in sets() {
-        for (values, bound) in [([f32::INFINITY; 16], 1.0), ([f32::NAN; 16], f32::INFINITY), ([1.0; 16], f32::NAN)] {
+        for (base, bound, marks) in [
+            (f32::NAN, -1.0, u32::MAX),
+            (1.0, f32::NAN, u32::MAX),
+            (f32::INFINITY, f32::INFINITY, u32::MAX),
+            (f32::INFINITY, f32::MAX, 0),
+            (f32::NEG_INFINITY, f32::MIN, u32::MAX),
+        ] {
             let mut tables = NibbleTables::default();
-            k.fit_tables(&values, &mut tables);
-            assert_eq!(scan(k, &tables, &blocks, 0.0, Factors::None, bound).1, [0], "{}", k.simd());
+            k.fit_tables(&[1.0; 16], &mut tables);
+            assert_eq!(scan(k, &tables, &blocks, base, Factors::None, bound).1, [marks], "{base} {bound} {}", k.simd());
         }
     }
 }

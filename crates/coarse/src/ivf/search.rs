@@ -12,8 +12,8 @@ use crate::best::{Best, Margin};
 /// Estimates the rows of lists for a query that is already inside.
 pub trait ListScorer {
     /// Estimates the rows of `blocks` of the part number `part`, which belong to `list`, and sets bit `i` of a block's mark
-    /// where row `i` of the block has an estimate below `bound`, or one that is not a number. What stands in places without
-    /// a row does not matter.
+    /// where row `i` of the block has an estimate that is not above `bound`: one that is not a number, too. What stands in
+    /// places without a row does not matter.
     ///
     /// `estimates` has 32 places a block, `marks` one.
     fn scan(&mut self, part: usize, list: usize, blocks: Range<usize>, bound: f32, estimates: &mut [f32], marks: &mut [u32]);
@@ -38,7 +38,7 @@ pub fn nearest_lists(scorer: &mut impl Scorer, lists: usize, count: usize) -> Ve
 /// The best `keep` live rows of the lists `probes`, ascending by (estimate, row); those whose estimate is not a number
 /// come behind.
 pub fn search(
-    parts: &[impl AsRef<Part>],
+    parts: &[&Part],
     probes: &[u32],
     scorer: &mut impl ListScorer,
     keep: usize,
@@ -52,7 +52,6 @@ pub fn search(
     let (mut estimates, mut marks) = (Vec::new(), Vec::new());
     for (at, &list) in probes.iter().enumerate() {
         for (number, part) in parts.iter().enumerate() {
-            let part = part.as_ref();
             if let Some(&next) = probes.get(at + 1) {
                 scorer.prefetch(number, part.blocks_of(next as usize));
             }
@@ -62,8 +61,7 @@ pub fn search(
             }
             estimates.resize(blocks.len() * BLOCK, 0.0);
             marks.resize(blocks.len(), 0);
-            // Equal estimates are wanted too: the bound is exclusive.
-            scorer.scan(number, list as usize, blocks.clone(), best.bound().next_up(), &mut estimates, &mut marks);
+            scorer.scan(number, list as usize, blocks.clone(), best.bound(), &mut estimates, &mut marks);
             collect(&mut best, part.members(blocks), &estimates, &marks, &live);
         }
         task.check()?;

@@ -35,7 +35,8 @@ impl Index {
     fn search(&self, query: &[f32], probes: usize, keep: usize, live: impl Fn(u32) -> bool) -> Vec<u32> {
         let lists = nearest_lists(&mut self.centroids.scorer_of(query), LISTS, probes);
         let mut scorer = Lists { index: self, query: query.to_vec() };
-        let found = search(&self.parts, &lists, &mut scorer, keep, live, &Task::new()).expect("nobody aborts");
+        let parts: Vec<&Part> = self.parts.iter().map(|part| &**part).collect();
+        let found = search(&parts, &lists, &mut scorer, keep, live, &Task::new()).expect("nobody aborts");
         found.into_iter().map(|candidate| candidate.row).collect()
     }
 
@@ -65,7 +66,7 @@ impl ListScorer for Lists<'_> {
             assert_eq!(self.index.labels[row as usize], list as u32);
             let row = self.index.plain.row(row).iter().zip(&self.query);
             estimates[at] = row.map(|(a, b)| (f64::from(*a) - f64::from(*b)).powi(2)).sum::<f64>() as f32;
-            if estimates[at] < bound {
+            if estimates[at] <= bound {
                 marks[at / BLOCK] |= 1 << (at % BLOCK);
             }
         }
@@ -121,5 +122,5 @@ fn a_search_stops_when_it_is_told_to() {
     cancel.cancel();
     let mut scorer = Lists { index: &index, query: vec![0.0; 6] };
     let task = Task::new().with_cancel(cancel);
-    assert!(search(&index.parts, &[0, 1], &mut scorer, 10, |_| true, &task).is_err());
+    assert!(search(&[&index.parts[0]], &[0, 1], &mut scorer, 10, |_| true, &task).is_err());
 }

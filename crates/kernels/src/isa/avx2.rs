@@ -89,8 +89,8 @@ impl Floats for Avx2 {
         fn min_lane(self, v: __m256) -> f32 = x86::min_ps(v);
         fn equal(self, a: __m256, b: __m256) -> u32 =
             _mm256_movemask_ps(_mm256_cmp_ps::<_CMP_EQ_OQ>(a, b)).cast_unsigned();
-        fn below(self, a: __m256, b: __m256) -> u32 =
-            _mm256_movemask_ps(_mm256_cmp_ps::<_CMP_LT_OQ>(a, b)).cast_unsigned();
+        fn not_above(self, a: __m256, b: __m256) -> u32 =
+            _mm256_movemask_ps(_mm256_cmp_ps::<_CMP_NGT_UQ>(a, b)).cast_unsigned();
         fn widen(self, v: __m256) -> (__m256d, __m256d) =
             (_mm256_cvtps_pd(_mm256_castps256_ps128(v)), _mm256_cvtps_pd(_mm256_extractf128_ps::<1>(v)));
         fn splat_d(self, v: f64) -> __m256d = _mm256_set1_pd(v);

@@ -94,7 +94,7 @@ impl Floats for Avx512 {
         fn min(self, x: __m512, least: __m512) -> __m512 = _mm512_min_ps(x, least);
         fn min_lane(self, v: __m512) -> f32 = x86::min_ps(_mm256_min_ps(_mm512_castps512_ps256(v), upper_ps(v)));
         fn equal(self, a: __m512, b: __m512) -> u32 = u32::from(_mm512_cmp_ps_mask::<_CMP_EQ_OQ>(a, b));
-        fn below(self, a: __m512, b: __m512) -> u32 = u32::from(_mm512_cmp_ps_mask::<_CMP_LT_OQ>(a, b));
+        fn not_above(self, a: __m512, b: __m512) -> u32 = u32::from(_mm512_cmp_ps_mask::<_CMP_NGT_UQ>(a, b));
         fn widen(self, v: __m512) -> (__m512d, __m512d) =
             (_mm512_cvtps_pd(_mm512_castps512_ps256(v)), _mm512_cvtps_pd(upper_ps(v)));
         fn splat_d(self, v: f64) -> __m512d = _mm512_set1_pd(v);

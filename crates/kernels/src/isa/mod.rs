@@ -106,8 +106,8 @@ pub(crate) trait Floats: Isa {
     fn min_lane(self, v: Self::F) -> f32;
     /// Bit `i` is set where lane `i` is equal.
     fn equal(self, a: Self::F, b: Self::F) -> u32;
-    /// Bit `i` is set where lane `i` of `a` is below that of `b`; never where one is NaN.
-    fn below(self, a: Self::F, b: Self::F) -> u32;
+    /// Bit `i` is set where lane `i` of `a` is not above that of `b`: where one is NaN, too.
+    fn not_above(self, a: Self::F, b: Self::F) -> u32;
 
     /// The lower and the upper half of the lanes as f64.
     fn widen(self, v: Self::F) -> (Self::D, Self::D);

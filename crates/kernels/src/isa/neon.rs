@@ -88,7 +88,7 @@ impl Floats for Neon {
         fn min(self, x: float32x4_t, least: float32x4_t) -> float32x4_t = vbslq_f32(vcltq_f32(x, least), x, least);
         fn min_lane(self, v: float32x4_t) -> f32 = vminvq_f32(v);
         fn equal(self, a: float32x4_t, b: float32x4_t) -> u32 = lane_bits(vceqq_f32(a, b));
-        fn below(self, a: float32x4_t, b: float32x4_t) -> u32 = lane_bits(vcltq_f32(a, b));
+        fn not_above(self, a: float32x4_t, b: float32x4_t) -> u32 = lane_bits(vmvnq_u32(vcgtq_f32(a, b)));
         fn widen(self, v: float32x4_t) -> (float64x2_t, float64x2_t) =
             (vcvt_f64_f32(vget_low_f32(v)), vcvt_high_f64_f32(v));
         fn splat_d(self, v: f64) -> float64x2_t = vdupq_n_f64(v);

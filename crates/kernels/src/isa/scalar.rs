@@ -135,8 +135,8 @@ impl Floats for Scalar {
         (0..LANES).fold(0, |bits, i| bits | u32::from(a[i] == b[i]) << i)
     }
     #[inline(always)]
-    fn below(self, a: F, b: F) -> u32 {
-        (0..LANES).fold(0, |bits, i| bits | u32::from(a[i] < b[i]) << i)
+    fn not_above(self, a: F, b: F) -> u32 {
+        (0..LANES).fold((1 << LANES) - 1, |bits, i| bits ^ u32::from(a[i] > b[i]) << i)
     }
 
     #[inline(always)]

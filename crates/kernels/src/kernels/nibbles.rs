@@ -50,13 +50,13 @@ pub enum Factors<'a> {
 
 /// Where a scan puts what it finds.
 #[derive(Debug)]
-pub struct Below<'a> {
-    /// Estimates below this are marked.
+pub struct Near<'a> {
+    /// Rows whose estimate is not above this are marked; those whose estimate is not a number, too.
     pub bound: f32,
     /// The estimate of every row, 32 a block.
     pub estimates: &'a mut [f32],
-    /// Bit `i` of a block's number is set where row `i` of the block is below the bound.
-    pub blocks: &'a mut [u32],
+    /// Bit `i` of a block's number is set where row `i` of the block is marked.
+    pub marks: &'a mut [u32],
 }
 
 /// Packs the codes of `rows` rows, `subspaces` numbers below 16 each, into whole blocks: see [`Kernels::scan_nibbles`].
@@ -92,19 +92,19 @@ impl Kernels {
         (tables.low, tables.unit) = unsafe { (self.nibbles.fit_tables)(values, &mut tables.bytes[..values.len()]) };
     }
 
-    /// Estimates the rows of whole `blocks` of codes, and marks those below `found.bound`.
+    /// Estimates the rows of whole `blocks` of codes, and marks those that are not above `found.bound`.
     ///
     /// A block has 32 rows, and for every four sub-spaces 64 bytes: byte `16 * s + i` has the code of row `i` in sub-space
     /// `s` of the four in its low half, and that of row `16 + i` in its high half ([`pack_nibbles`] makes them so).
     ///
     /// # Panics
-    /// If `blocks` is not whole blocks of the tables' size, or factors, `found.estimates` (32 a block) or `found.blocks`
+    /// If `blocks` is not whole blocks of the tables' size, or factors, `found.estimates` (32 a block) or `found.marks`
     /// are not as long.
-    pub fn scan_nibbles(&self, tables: &NibbleTables, blocks: &[u8], base: f32, factors: Factors<'_>, found: Below<'_>) {
+    pub fn scan_nibbles(&self, tables: &NibbleTables, blocks: &[u8], base: f32, factors: Factors<'_>, found: Near<'_>) {
         let bytes = tables.bytes.len();
         assert!(bytes > 0 && blocks.len().is_multiple_of(bytes), "{} bytes in blocks of {bytes}", blocks.len());
         let rows = blocks.len() / bytes * ROWS;
-        same_len(found.blocks.len() * ROWS, rows);
+        same_len(found.marks.len() * ROWS, rows);
         same_len(found.estimates.len(), rows);
         match factors {
             Factors::None => {}

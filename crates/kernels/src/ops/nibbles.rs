@@ -6,7 +6,7 @@
 //! lies the same way, so that one shuffle of a register looks up as many codes as it has bytes.
 
 use crate::isa::{Floats, Nibbles};
-use crate::kernels::{Below, Factors};
+use crate::kernels::{Factors, Near};
 
 /// Rows of a block.
 pub(crate) const ROWS: usize = 32;
@@ -45,13 +45,13 @@ pub(crate) struct Scan<'a> {
     pub low: f32,
     pub unit: f32,
     pub factors: Factors<'a>,
-    pub found: Below<'a>,
+    pub found: Near<'a>,
 }
 
 /// `base + add[i] + mul[i] * (low + unit * sum)` of every row; `add` and `mul` where there are any.
 ///
 /// # Safety
-/// `tables.len()` is whole groups, at least one; `blocks` is as many times that as `found.blocks` is long; factors and
+/// `tables.len()` is whole groups, at least one; `blocks` is as many times that as `found.marks` is long; factors and
 /// `found.estimates` have 32 values a block.
 #[inline(always)]
 pub(crate) unsafe fn scan<S: Floats + Nibbles>(s: S, what: Scan<'_>) {
@@ -77,10 +77,10 @@ pub(crate) unsafe fn scan<S: Floats + Nibbles>(s: S, what: Scan<'_>) {
                     }
                 };
                 s.store(found.estimates.as_mut_ptr().add(row), estimate);
-                bits |= s.below(estimate, bound) << lane;
+                bits |= s.not_above(estimate, bound) << lane;
             }
         }
-        found.blocks[b] = bits;
+        found.marks[b] = bits;
     }
 }
 

@@ -1,0 +1,332 @@
+//! Lists around centroids, and the codes of their rows: what `coarse: 'ivf'` looks through.
+
+use std::ops::Range;
+use std::sync::Arc;
+
+use cluster::{Assigner, KMeansOptions, Random, Scratch, kmeans_two_level};
+use coarse::Candidate;
+use coarse::ivf::{BLOCK, ListScorer, Part, nearest_lists, search};
+use kernels::{Metric, Near, NibbleTables, Scorer, Strided, kernels, pack_nibbles};
+use quant::{Codec, CodecSpec, Residual, ResidualScratch};
+use rayon::prelude::*;
+use task::{Aborted, Task};
+
+use crate::dense::to_unit;
+
+/// Rounds of k-means for the centroids; more make no list better (measured on GloVe and SIFT).
+const ITERATIONS: usize = 10;
+/// Rows of the sample for every list.
+const ROWS_A_LIST: usize = 64;
+/// Dimensions that share half a byte. Two keep 0.96 of the ten nearest among the best 80 of GloVe's 336,000.
+const WIDTH: usize = 2;
+/// Rows assigned and encoded at a time, by one thread.
+const PIECE: usize = 512;
+
+/// What lists are made by. Trained once, never changed.
+pub struct Shape {
+    metric: Metric,
+    dims: usize,
+    /// `lists` x `dims`, of rows at unit length where the metric is cosine.
+    centroids: Vec<f32>,
+    /// The centroids once more, to be compared with a query fast.
+    coarse: Codec,
+    coarse_codes: Vec<u8>,
+    /// What rows are encoded by; `None` where lists hold rows alone.
+    residual: Option<Residual>,
+    /// Rows that were there when it was trained.
+    pub trained_rows: u32,
+}
+
+impl Shape {
+    /// How many lists suit so many rows: a query compares about as many centroids as rows of the lists it looks into.
+    pub fn lists_for(rows: usize) -> usize {
+        (4.0 * (rows as f64).sqrt()) as usize
+    }
+
+    /// The rows of a sample for so many lists.
+    pub fn sample(lists: usize) -> usize {
+        lists * ROWS_A_LIST
+    }
+
+    /// Trains `lists` centroids on `rows`, and codes if `encoded`. On the threads of the current rayon pool.
+    pub fn train(
+        metric: Metric,
+        dims: usize,
+        lists: usize,
+        encoded: bool,
+        mut rows: Vec<f32>,
+        seed: u64,
+        task: &Task,
+    ) -> Result<Self, Aborted> {
+        prepare(metric, dims, &mut rows);
+        let count = rows.len() / dims;
+        task.report("train", 0, 1);
+        let options = KMeansOptions { iterations: ITERATIONS };
+        let centroids = kmeans_two_level(&rows, count, dims, lists, seed, options, task)?.centroids;
+        let residual = if encoded {
+            let assigner = Assigner::new(&centroids, lists, dims);
+            let mut residuals = rows;
+            let mut labels = Vec::with_capacity(count);
+            assigner.nearest(&residuals, &mut Scratch::default(), |_, label| labels.push(label));
+            for (row, &label) in residuals.chunks_exact_mut(dims).zip(&labels) {
+                let centroid = &centroids[label as usize * dims..][..dims];
+                row.iter_mut().zip(centroid).for_each(|(x, c)| *x -= c);
+            }
+            let subspaces = dims.div_ceil(WIDTH).min(Residual::MOST);
+            let seed = Random::stream(seed, 1).next_u64();
+            Some(Residual::train(metric, dims, subspaces, &residuals, seed, task)?)
+        } else {
+            None
+        };
+        Self::of(metric, dims, centroids, residual, count as u32, seed, task)
+    }
+
+    fn of(
+        metric: Metric,
+        dims: usize,
+        centroids: Vec<f32>,
+        residual: Option<Residual>,
+        trained_rows: u32,
+        seed: u64,
+        task: &Task,
+    ) -> Result<Self, Aborted> {
+        // Centroids of unit rows are shorter: their products with the query decide, not their directions.
+        let by = if metric == Metric::Cosine { Metric::Dot } else { metric };
+        let coarse = Codec::train(&CodecSpec::Sq8, by, dims, &centroids, seed, task)?;
+        let mut coarse_codes = vec![0; centroids.len() / dims * coarse.code_bytes()];
+        coarse.encode(&centroids, &mut coarse_codes);
+        Ok(Self { metric, dims, centroids, coarse, coarse_codes, residual, trained_rows })
+    }
+
+    /// How many lists there are.
+    pub fn lists(&self) -> usize {
+        self.centroids.len() / self.dims
+    }
+
+    fn centroid(&self, list: usize) -> &[f32] {
+        &self.centroids[list * self.dims..][..self.dims]
+    }
+
+    /// The lists nearest to a prepared query.
+    fn nearest(&self, query: &[f32], count: usize) -> Vec<u32> {
+        let codes = Strided::new(&self.coarse_codes, self.coarse.code_bytes(), self.lists());
+        nearest_lists(&mut self.coarse.scorer(query, codes), self.lists(), count)
+    }
+
+    /// Heap bytes held.
+    pub fn memory(&self) -> usize {
+        let words = self.residual.as_ref().map_or(0, Residual::memory);
+        self.centroids.capacity() * size_of::<f32>() + self.coarse.memory() + self.coarse_codes.capacity() + words
+    }
+}
+
+fn prepare(metric: Metric, dims: usize, rows: &mut [f32]) {
+    if metric == Metric::Cosine {
+        rows.chunks_exact_mut(dims).for_each(to_unit);
+    }
+}
+
+/// Rows that were put into lists together, with their codes.
+pub struct ListPart {
+    part: Part,
+    /// Packed codes, block by block; empty without a [`Residual`].
+    blocks: Vec<u8>,
+    /// A term a place, where the metric asks for it.
+    terms: Vec<f32>,
+}
+
+/// Where a row belongs, and its code.
+struct Coded {
+    label: u32,
+    term: f32,
+}
+
+impl ListPart {
+    /// Puts `rows` (raw, `dims` values each), the first of which is number `first`, into lists. On the threads of the
+    /// current rayon pool.
+    pub fn new(shape: &Shape, first: u32, rows: &[f32], task: &Task) -> Result<Self, Aborted> {
+        let (dims, subspaces) = (shape.dims, shape.residual.as_ref().map_or(0, Residual::subspaces));
+        let count = rows.len() / dims;
+        let assigner = Assigner::new(&shape.centroids, shape.lists(), dims);
+        let mut coded: Vec<Coded> = (0..count).map(|_| Coded { label: 0, term: 0.0 }).collect();
+        // One byte a row where there are no codes, so that there is something to go through beside the rows.
+        let width = subspaces.max(1);
+        let mut codes = vec![0; count * width];
+        rows.par_chunks(PIECE * dims)
+            .zip(coded.par_chunks_mut(PIECE))
+            .zip(codes.par_chunks_mut(PIECE * width))
+            .try_for_each_init(Scratch::default, |scratch, ((rows, coded), codes)| {
+                shape.put(&assigner, rows, coded, codes, scratch, task)
+            })?;
+        let labels: Vec<u32> = coded.iter().map(|coded| coded.label).collect();
+        let terms: Vec<f32> = coded.iter().map(|coded| coded.term).collect();
+        Ok(Self::laid_out(shape, Part::new(first, &labels, shape.lists()), &codes, &terms))
+    }
+
+    /// `codes` and `terms` are in the order of the rows.
+    fn laid_out(shape: &Shape, part: Part, codes: &[u8], terms: &[f32]) -> Self {
+        let Some(residual) = &shape.residual else { return Self { part, blocks: Vec::new(), terms: Vec::new() } };
+        let subspaces = residual.subspaces();
+        let (mut blocks, mut placed) = (Vec::new(), Vec::new());
+        let mut block = vec![0; BLOCK * subspaces];
+        let first = part.rows().start;
+        for number in 0..part.blocks() {
+            block.fill(0);
+            for (place, &row) in part.members(number..number + 1).iter().enumerate().filter(|(_, row)| **row != u32::MAX) {
+                let at = (row - first) as usize;
+                block[place * subspaces..][..subspaces].copy_from_slice(&codes[at * subspaces..][..subspaces]);
+            }
+            pack_nibbles(&block, subspaces, &mut blocks);
+            if residual.has_terms() {
+                placed.extend(
+                    part.members(number..number + 1)
+                        .iter()
+                        .map(|&row| if row == u32::MAX { 0.0 } else { terms[(row - first) as usize] }),
+                );
+            }
+        }
+        Self { part, blocks, terms: placed }
+    }
+
+    /// Heap bytes held.
+    pub fn memory(&self) -> usize {
+        self.part.memory() + self.blocks.capacity() + self.terms.capacity() * size_of::<f32>()
+    }
+}
+
+impl Shape {
+    /// The list and the code of each of `rows`, on the calling thread.
+    fn put(
+        &self,
+        assigner: &Assigner,
+        rows: &[f32],
+        coded: &mut [Coded],
+        codes: &mut [u8],
+        scratch: &mut Scratch,
+        task: &Task,
+    ) -> Result<(), Aborted> {
+        task.check()?;
+        let mut rows = rows.to_vec();
+        prepare(self.metric, self.dims, &mut rows);
+        assigner.nearest(&rows, scratch, |at, label| coded[at].label = label);
+        let Some(residual) = &self.residual else { return Ok(()) };
+        let mut scratch = ResidualScratch::default();
+        let codes = codes.chunks_exact_mut(residual.subspaces());
+        for ((row, coded), code) in rows.chunks_exact(self.dims).zip(coded).zip(codes) {
+            coded.term = residual.encode(row, self.centroid(coded.label as usize), &mut scratch, code);
+        }
+        Ok(())
+    }
+}
+
+/// The lists of an index: rows 0 .. [`Lists::len`] are in them. Cheap to clone.
+#[derive(Clone)]
+pub struct Lists {
+    shape: Arc<Shape>,
+    parts: Vec<Arc<ListPart>>,
+}
+
+impl Lists {
+    /// Lists without rows.
+    pub fn new(shape: Shape) -> Self {
+        Self { shape: Arc::new(shape), parts: Vec::new() }
+    }
+
+    /// What they are made by.
+    pub fn shape(&self) -> &Shape {
+        &self.shape
+    }
+
+    /// Rows that are in them.
+    pub fn len(&self) -> u32 {
+        self.parts.last().map_or(0, |part| part.part.rows().end)
+    }
+
+    /// Adds the rows that come next.
+    pub fn push(&mut self, rows: &[f32], task: &Task) -> Result<(), Aborted> {
+        self.parts.push(Arc::new(ListPart::new(&self.shape, self.len(), rows, task)?));
+        Ok(())
+    }
+
+    /// Heap bytes held.
+    pub fn memory(&self) -> usize {
+        self.shape.memory() + self.parts.iter().map(|part| part.memory()).sum::<usize>()
+    }
+
+    /// The best `keep` live rows of the `probes` lists nearest to `query`, ascending by (estimate, row). Without codes in the
+    /// lists their rows are scored by `scorer`.
+    pub fn find(
+        &self,
+        query: &[f32],
+        probes: usize,
+        keep: usize,
+        scorer: &mut impl Scorer,
+        live: impl Fn(u32) -> bool,
+        task: &Task,
+    ) -> Result<Vec<Candidate>, Aborted> {
+        let mut query = query.to_vec();
+        prepare(self.shape.metric, self.shape.dims, &mut query);
+        let lists = self.shape.nearest(&query, probes);
+        let parts: Vec<&Part> = self.parts.iter().map(|part| &part.part).collect();
+        match &self.shape.residual {
+            Some(residual) => {
+                let mut tables = NibbleTables::default();
+                residual.tables(&query, &mut Vec::new(), &mut tables);
+                let mut scorer = CodedLists { lists: self, residual, query: &query, tables };
+                search(&parts, &lists, &mut scorer, keep, live, task)
+            }
+            None => {
+                let mut scorer = ScoredLists { lists: self, scorer };
+                search(&parts, &lists, &mut scorer, keep, live, task)
+            }
+        }
+    }
+}
+
+/// Lists scanned by the codes in them.
+struct CodedLists<'a> {
+    lists: &'a Lists,
+    residual: &'a Residual,
+    query: &'a [f32],
+    tables: NibbleTables,
+}
+
+impl ListScorer for CodedLists<'_> {
+    fn scan(&mut self, part: usize, list: usize, blocks: Range<usize>, bound: f32, estimates: &mut [f32], marks: &mut [u32]) {
+        let part = &self.lists.parts[part];
+        let bytes = self.tables.block_bytes();
+        let base = self.residual.base(self.query, self.lists.shape.centroid(list));
+        let terms = if self.residual.has_terms() { &part.terms[blocks.start * BLOCK..blocks.end * BLOCK] } else { &[] };
+        let codes = &part.blocks[blocks.start * bytes..blocks.end * bytes];
+        let found = Near { bound, estimates, marks };
+        kernels().scan_nibbles(&self.tables, codes, base, self.residual.factors(terms), found);
+    }
+
+    fn prefetch(&self, part: usize, blocks: Range<usize>) {
+        let bytes = self.tables.block_bytes();
+        kernels().prefetch(&self.lists.parts[part].blocks[blocks.start * bytes..blocks.end * bytes]);
+    }
+}
+
+/// Lists whose rows are scored one by one, by what is kept of them elsewhere.
+struct ScoredLists<'a, S> {
+    lists: &'a Lists,
+    scorer: &'a mut S,
+}
+
+impl<S: Scorer> ListScorer for ScoredLists<'_, S> {
+    fn scan(&mut self, part: usize, _: usize, blocks: Range<usize>, bound: f32, estimates: &mut [f32], marks: &mut [u32]) {
+        marks.fill(0);
+        let members = self.lists.parts[part].part.members(blocks);
+        let rows = members.iter().position(|&row| row == u32::MAX).unwrap_or(members.len());
+        self.scorer.score(&members[..rows], &mut estimates[..rows]);
+        for (at, &estimate) in estimates[..rows].iter().enumerate() {
+            if estimate <= bound || estimate.is_nan() {
+                marks[at / BLOCK] |= 1 << (at % BLOCK);
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests;
