@@ -10,15 +10,19 @@ use task::Task;
 
 use crate::dense::Dense;
 use crate::error::{Code, Error, Result};
+use crate::lists::{Lists, Shape};
 use crate::options::Options;
 use crate::recall;
 use crate::shared::Shared;
 use crate::space::{CodeSpace, DenseSpace};
-use crate::state::{Codes, Plan, State};
+use crate::state::{self, Plan, State};
 use crate::sync::atomic::Ordering;
+use crate::types::Codes;
 
 /// Rows encoded at a time.
 const ENCODE_BLOCK: u32 = 8192;
+/// Rows put into lists at a time.
+pub const LIST_PIECE: u32 = 1 << 16;
 /// Rows that training looks at, at most, unless told otherwise.
 pub const SAMPLE: usize = 65_536;
 
@@ -28,6 +32,7 @@ pub struct Derived {
     /// Where each block of the graph ended: linking again by the same blocks gives the same graph.
     pub blocks: Vec<u32>,
     pub codes: Option<CodeColumn>,
+    pub lists: Option<Lists>,
     /// Blocks to be followed when the graph is linked again after damage.
     pub replay: Vec<u32>,
     /// Counts how often codes or links were made anew.
@@ -37,8 +42,9 @@ pub struct Derived {
 /// What was made so far, for readers and for files.
 pub struct Made {
     /// With the rows that the codec was trained on.
-    pub codes: Option<(Codes, u32)>,
+    pub codes: Option<(state::Codes, u32)>,
     pub graph: Graph,
+    pub lists: Option<Lists>,
     pub blocks: Vec<u32>,
     pub version: u64,
 }
@@ -58,8 +64,8 @@ impl CodeColumn {
     }
 
     /// For readers.
-    pub fn view(&self) -> Codes {
-        Codes { codec: self.codec.clone(), bytes: self.bytes.view() }
+    pub fn view(&self) -> state::Codes {
+        state::Codes { codec: self.codec.clone(), bytes: self.bytes.view() }
     }
 
     fn len(&self) -> u32 {
@@ -85,7 +91,14 @@ impl CodeColumn {
 impl Derived {
     /// Nothing made yet.
     pub fn new(options: &Options) -> Self {
-        Self { builder: Builder::new(hnsw_options(options)), blocks: Vec::new(), codes: None, replay: Vec::new(), version: 0 }
+        Self {
+            builder: Builder::new(hnsw_options(options)),
+            blocks: Vec::new(),
+            codes: None,
+            lists: None,
+            replay: Vec::new(),
+            version: 0,
+        }
     }
 
     /// What was made so far.
@@ -93,6 +106,7 @@ impl Derived {
         Made {
             codes: self.codes.as_ref().map(|codes| (codes.view(), codes.trained_rows)),
             graph: self.builder.graph(),
+            lists: self.lists.clone(),
             blocks: self.blocks.clone(),
             version: self.version,
         }
@@ -195,10 +209,23 @@ pub fn step(shared: &Shared, derived: &mut Derived, drain: u32, task: &Task) -> 
             return Ok(true);
         }
     }
-    if state.plan != Plan::Hnsw {
-        return Ok(false);
-    }
     let rows = derived.codes.as_ref().filter(|_| state.over_codes).map_or(state.rows(), CodeColumn::len);
+    match state.plan {
+        Plan::Ivf => list_some(shared, derived, &state, rows, [block, drain], task),
+        Plan::Hnsw => link_some(shared, derived, &state, rows, [block, drain], task),
+        Plan::Exact | Plan::Flat => Ok(false),
+    }
+}
+
+/// Links a block of the first `rows` rows.
+fn link_some(
+    shared: &Shared,
+    derived: &mut Derived,
+    state: &State,
+    rows: u32,
+    [block, drain]: [u32; 2],
+    task: &Task,
+) -> Result<bool> {
     let Some(end) = derived.next_block(rows, block, drain) else { return Ok(false) };
     derived.builder.reserve(rows)?;
     shared.build_pool()?.install(|| derived.link(&state.dense, state.over_codes, end, task))?;
@@ -206,6 +233,57 @@ pub fn step(shared: &Shared, derived: &mut Derived, drain: u32, task: &Task) -> 
     task.report("link", u64::from(graph.len()), u64::from(state.rows()));
     shared.publish(|state| state.graph = graph);
     Ok(true)
+}
+
+/// Puts a piece of the first `rows` rows into lists, which are trained first.
+fn list_some(
+    shared: &Shared,
+    derived: &mut Derived,
+    state: &State,
+    rows: u32,
+    [block, drain]: [u32; 2],
+    task: &Task,
+) -> Result<bool> {
+    let Some(lists) = &mut derived.lists else {
+        let Some(rows) = shared.training_due() else { return Ok(false) };
+        derived.lists = Some(Lists::new(train_lists(shared, &state.dense, rows, task)?));
+        return Ok(true);
+    };
+    let listed = lists.len();
+    if rows - listed < block && drain.min(rows) <= listed {
+        return Ok(false);
+    }
+    let end = if rows - listed < block { drain.min(rows) } else { rows.min(listed + LIST_PIECE) };
+    put_into_lists(shared, lists, &state.dense, end, task)?;
+    let lists = lists.clone();
+    task.report("lists", u64::from(lists.len()), u64::from(state.rows()));
+    shared.publish(|state| state.lists = Some(lists));
+    Ok(true)
+}
+
+/// Trains lists on a seeded sample of rows 0 .. `rows`.
+pub fn train_lists(shared: &Shared, dense: &Dense, rows: u32, task: &Task) -> Result<Shape> {
+    let options = &shared.options;
+    let (dims, metric) = (dense.format.dims, options.metric);
+    let lists = options.lists.unwrap_or_else(|| Shape::lists_for(rows as usize));
+    let chosen = draw(rows, Shape::sample(lists, dims), options.seed ^ 3);
+    let mut values = vec![0.0; chosen.len() * dims];
+    dense.read(&chosen, task, |at, stored| dense.format.decode(stored, &mut values[at * dims..][..dims]))?;
+    let encoded = options.codes == Codes::Auto;
+    let train = || Shape::train(metric, dims, lists, encoded, values, options.seed, task);
+    let mut shape = shared.build_pool()?.install(train)?;
+    shape.trained_rows = rows;
+    Ok(shape)
+}
+
+/// Puts the rows up to `end` into lists.
+pub fn put_into_lists(shared: &Shared, lists: &mut Lists, dense: &Dense, end: u32, task: &Task) -> Result<()> {
+    let (start, dims) = (lists.len(), dense.format.dims);
+    let mut values = vec![0.0; (end - start) as usize * dims];
+    dense.scan(start..end, task, |row, stored| {
+        dense.format.decode(stored, &mut values[(row - start) as usize * dims..][..dims]);
+    })?;
+    Ok(shared.build_pool()?.install(|| lists.push(&values, task))?)
 }
 
 fn train_when_due(shared: &Shared, derived: &mut Derived, state: &State, task: &Task) -> Result<bool> {
@@ -252,7 +330,7 @@ pub fn catch_up(shared: &Shared) -> Result<()> {
 }
 
 /// Live rows' mean squared error under `codes`, as a share of their variance; from a sample.
-pub fn code_error(dense: &Dense, codes: &Codes, seed: u64) -> Result<f64> {
+pub fn code_error(dense: &Dense, codes: &state::Codes, seed: u64) -> Result<f64> {
     let dims = dense.format.dims;
     let rows = draw(codes.len(), 2_000, seed ^ 1);
     let (mut values, mut decoded) = (vec![0.0; rows.len() * dims], vec![0.0; dims]);
@@ -277,10 +355,16 @@ pub fn code_error(dense: &Dense, codes: &Codes, seed: u64) -> Result<f64> {
 }
 
 /// A graph read from a file goes on; without one it is linked anew by the blocks it had.
-pub fn resume(options: &Options, graph: Option<Graph>, blocks: Vec<u32>, codes: Option<CodeColumn>) -> Derived {
+pub fn resume(
+    options: &Options,
+    graph: Option<Graph>,
+    blocks: Vec<u32>,
+    codes: Option<CodeColumn>,
+    lists: Option<Lists>,
+) -> Derived {
     let linked = graph.as_ref().map_or(0, Graph::len);
     let builder =
         graph.map_or_else(|| Builder::new(hnsw_options(options)), |graph| Builder::resume(hnsw_options(options), graph));
     let (blocks, replay) = blocks.into_iter().partition(|&end| end <= linked);
-    Derived { builder, blocks, codes, replay, version: 0 }
+    Derived { builder, blocks, codes, lists, replay, version: 0 }
 }

@@ -18,6 +18,7 @@ use crate::dense::Dense;
 use crate::derived::Derived;
 use crate::error::{Code, Error, Result};
 use crate::ids::IdMap;
+use crate::lists::Lists;
 use crate::optimize;
 use crate::options::{Options, PartialOptions};
 use crate::record::Format;
@@ -395,6 +396,7 @@ fn empty(options: &Options, directory: Option<Directory>) -> Parts {
         dead: Tombstones::default(),
         codes: None,
         graph: Graph::default(),
+        lists: None,
         plan: first_plan(options),
         over_codes: codec_spec(options).is_some(),
         efforts: None,
@@ -430,8 +432,9 @@ fn search_one(shared: &Shared, state: &State, query: &Query<'_>, params: &Search
 
 fn stats(shared: &Shared) -> Stats {
     let state = shared.state();
-    let graph = state.graph.memory() as u64;
-    let codes = state.codes.as_ref().map_or(0, |codes| codes.bytes.bytes() + codes.codec.memory()) as u64;
+    let [lists, list_codes] = state.lists.as_ref().map_or([0; 2], Lists::memory);
+    let graph = (state.graph.memory() + lists) as u64;
+    let codes = list_codes as u64 + state.codes.as_ref().map_or(0, |codes| codes.bytes.bytes() + codes.codec.memory()) as u64;
     let vectors = (state.dense.records.bytes() + state.dense.file.memory()) as u64;
     let ids = (state.ids.bytes() + shared.map_read().bytes() + state.dead.bytes()) as u64;
     let metadata = state.metadata.bytes() as u64;
@@ -441,7 +444,11 @@ fn stats(shared: &Shared) -> Stats {
         size: u64::from(state.live()),
         deleted: u64::from(state.dead.len()),
         unlinked: u64::from(if state.plan == Plan::Exact { 0 } else { state.rows() - state.covered() }),
-        coarse: if state.plan == Plan::Hnsw { Coarse::Hnsw } else { Coarse::Flat },
+        coarse: match state.plan {
+            Plan::Exact | Plan::Flat => Coarse::Flat,
+            Plan::Hnsw => Coarse::Hnsw,
+            Plan::Ivf => Coarse::Ivf,
+        },
         codes: shared.chosen_codes(),
         memory,
         disk: shared.disk(),

@@ -5,20 +5,29 @@ use std::sync::Arc;
 
 use cluster::{Assigner, KMeansOptions, Random, Scratch, kmeans_two_level};
 use coarse::Candidate;
+use coarse::flat::Margin;
 use coarse::ivf::{BLOCK, ListScorer, Part, nearest_lists, search};
-use kernels::{Metric, Near, NibbleTables, Scorer, Strided, kernels, pack_nibbles};
+use kernels::{Metric, Near, NibbleTables, Scorer, Strided, block_bytes, kernels, pack_nibbles, unpack_nibbles};
 use quant::{Codec, CodecSpec, Residual, ResidualScratch};
 use rayon::prelude::*;
 use task::{Aborted, Task};
+use wire::{Error as Malformed, Reader, Writer};
 
 use crate::dense::to_unit;
+use crate::options::MAX_LISTS;
 
 /// Rounds of k-means for the centroids; more make no list better (measured on GloVe and SIFT).
 const ITERATIONS: usize = 10;
 /// Rows of the sample for every list.
 const ROWS_A_LIST: usize = 64;
+/// Fewer rows are compared one by one.
+const LEAST_ROWS: usize = 2048;
+/// Values of the sample at most: 256 MiB.
+const SAMPLE_VALUES: usize = 1 << 26;
 /// Dimensions that share half a byte. Two keep 0.96 of the ten nearest among the best 80 of GloVe's 336,000.
 const WIDTH: usize = 2;
+/// A part is at least so many times as large as the next.
+const GROWTH: u32 = 4;
 /// Rows assigned and encoded at a time, by one thread.
 const PIECE: usize = 512;
 
@@ -33,6 +42,7 @@ pub struct Shape {
     coarse_codes: Vec<u8>,
     /// What rows are encoded by; `None` where lists hold rows alone.
     residual: Option<Residual>,
+    seed: u64,
     /// Rows that were there when it was trained.
     pub trained_rows: u32,
 }
@@ -43,9 +53,14 @@ impl Shape {
         (4.0 * (rows as f64).sqrt()) as usize
     }
 
+    /// How many rows there must be before lists are trained.
+    pub fn needed(lists: Option<usize>) -> usize {
+        lists.map_or(LEAST_ROWS, |lists| (4 * lists).max(LEAST_ROWS))
+    }
+
     /// The rows of a sample for so many lists.
-    pub fn sample(lists: usize) -> usize {
-        lists * ROWS_A_LIST
+    pub fn sample(lists: usize, dims: usize) -> usize {
+        (lists * ROWS_A_LIST).min(SAMPLE_VALUES / dims).max(lists)
     }
 
     /// Trains `lists` centroids on `rows`, and codes if `encoded`. On the threads of the current rayon pool.
@@ -95,7 +110,7 @@ impl Shape {
         let coarse = Codec::train(&CodecSpec::Sq8, by, dims, &centroids, seed, task)?;
         let mut coarse_codes = vec![0; centroids.len() / dims * coarse.code_bytes()];
         coarse.encode(&centroids, &mut coarse_codes);
-        Ok(Self { metric, dims, centroids, coarse, coarse_codes, residual, trained_rows })
+        Ok(Self { metric, dims, centroids, coarse, coarse_codes, residual, seed, trained_rows })
     }
 
     /// How many lists there are.
@@ -188,9 +203,24 @@ impl ListPart {
         Self { part, blocks, terms: placed }
     }
 
-    /// Heap bytes held.
-    pub fn memory(&self) -> usize {
-        self.part.memory() + self.blocks.capacity() + self.terms.capacity() * size_of::<f32>()
+    /// Rows in it.
+    fn len(&self) -> u32 {
+        self.part.rows().end - self.part.rows().start
+    }
+
+    /// The rows of two parts that follow one another.
+    fn merged(shape: &Shape, first: &Self, second: &Self) -> Self {
+        let subspaces = shape.residual.as_ref().map_or(0, Residual::subspaces);
+        let (mut codes, mut terms) = (Vec::new(), Vec::new());
+        for part in [first, second].into_iter().filter(|_| subspaces > 0) {
+            for place in part.part.places() {
+                let at = codes.len();
+                codes.resize(at + subspaces, 0);
+                unpack_nibbles(&part.blocks, place as usize, &mut codes[at..]);
+                terms.push(part.terms.get(place as usize).copied().unwrap_or(0.0));
+            }
+        }
+        Self::laid_out(shape, Part::merged(&[&first.part, &second.part]), &codes, &terms)
     }
 }
 
@@ -219,6 +249,17 @@ impl Shape {
     }
 }
 
+/// How much is looked at.
+#[derive(Debug, Clone, Copy)]
+pub struct Look {
+    /// Lists.
+    pub probes: usize,
+    /// Rows wanted.
+    pub keep: usize,
+    /// How far the scorer's estimates may be off; those of codes in the lists decide by themselves.
+    pub margin: Margin,
+}
+
 /// The lists of an index: rows 0 .. [`Lists::len`] are in them. Cheap to clone.
 #[derive(Clone)]
 pub struct Lists {
@@ -230,6 +271,11 @@ impl Lists {
     /// Lists without rows.
     pub fn new(shape: Shape) -> Self {
         Self { shape: Arc::new(shape), parts: Vec::new() }
+    }
+
+    /// Lists of the same shape, without rows.
+    pub fn emptied(&self) -> Self {
+        Self { shape: self.shape.clone(), parts: Vec::new() }
     }
 
     /// What they are made by.
@@ -245,25 +291,47 @@ impl Lists {
     /// Adds the rows that come next.
     pub fn push(&mut self, rows: &[f32], task: &Task) -> Result<(), Aborted> {
         self.parts.push(Arc::new(ListPart::new(&self.shape, self.len(), rows, task)?));
+        // A row is laid out anew only together with a third as many others: log4 n times at most.
+        while let [.., before, last] = &self.parts[..]
+            && before.len() < GROWTH * last.len()
+        {
+            let merged = ListPart::merged(&self.shape, before, last);
+            self.parts.truncate(self.parts.len() - 2);
+            self.parts.push(Arc::new(merged));
+        }
         Ok(())
     }
 
-    /// Heap bytes held.
-    pub fn memory(&self) -> usize {
-        self.shape.memory() + self.parts.iter().map(|part| part.memory()).sum::<usize>()
+    /// Whether their rows have codes here.
+    pub fn is_coded(&self) -> bool {
+        self.shape.residual.is_some()
     }
 
-    /// The best `keep` live rows of the `probes` lists nearest to `query`, ascending by (estimate, row). Without codes in the
-    /// lists their rows are scored by `scorer`.
+    /// Rows of the longest list, by the mean.
+    pub fn imbalance(&self) -> f64 {
+        let rows = |list| self.parts.iter().map(|part| part.part.members_of(list).count()).sum::<usize>();
+        let longest = (0..self.shape.lists()).map(rows).max().unwrap_or(0);
+        longest as f64 * self.shape.lists() as f64 / f64::from(self.len().max(1))
+    }
+
+    /// Heap bytes held: centroids and members, and codes.
+    pub fn memory(&self) -> [usize; 2] {
+        let members = self.parts.iter().map(|part| part.part.memory()).sum::<usize>();
+        let codes = self.parts.iter().map(|part| part.blocks.capacity() + part.terms.capacity() * size_of::<f32>()).sum();
+        [self.shape.memory() + members, codes]
+    }
+
+    /// The best live rows of the lists nearest to `query`, ascending by (estimate, row). Without codes in the lists their rows
+    /// are scored by `scorer`.
     pub fn find(
         &self,
         query: &[f32],
-        probes: usize,
-        keep: usize,
+        look: Look,
         scorer: &mut impl Scorer,
         live: impl Fn(u32) -> bool,
         task: &Task,
     ) -> Result<Vec<Candidate>, Aborted> {
+        let Look { probes, keep, margin } = look;
         let mut query = query.to_vec();
         prepare(self.shape.metric, self.shape.dims, &mut query);
         let lists = self.shape.nearest(&query, probes);
@@ -273,13 +341,72 @@ impl Lists {
                 let mut tables = NibbleTables::default();
                 residual.tables(&query, &mut Vec::new(), &mut tables);
                 let mut scorer = CodedLists { lists: self, residual, query: &query, tables };
-                search(&parts, &lists, &mut scorer, keep, live, task)
+                search(&parts, &lists, &mut scorer, keep, margin, live, task)
             }
             None => {
                 let mut scorer = ScoredLists { lists: self, scorer };
-                search(&parts, &lists, &mut scorer, keep, live, task)
+                search(&parts, &lists, &mut scorer, keep, margin, live, task)
             }
         }
+    }
+}
+
+impl Lists {
+    /// Writes them so that [`Lists::read`] gives the same back.
+    pub fn write<E>(&self, write: &mut impl FnMut(&[u8]) -> Result<(), E>) -> Result<(), E> {
+        let mut w = Writer::new();
+        let shape = &self.shape;
+        w.u32(shape.lists() as u32);
+        w.u32(shape.trained_rows);
+        w.u64(shape.seed);
+        w.f32s(&shape.centroids);
+        w.bool(shape.residual.is_some());
+        shape.residual.iter().for_each(|residual| residual.write(&mut w));
+        w.u32(self.parts.len() as u32);
+        write(w.as_slice())?;
+        for part in &self.parts {
+            let mut w = Writer::new();
+            w.u32s(&part.part.labels());
+            w.u8s(&part.blocks);
+            w.f32s(&part.terms);
+            write(w.as_slice())?;
+        }
+        Ok(())
+    }
+
+    /// Reads what [`Lists::write`] wrote, for an index of `rows` rows.
+    pub fn read(metric: Metric, dims: usize, rows: u32, r: &mut Reader<'_>) -> Result<Self, Malformed> {
+        let (lists, trained_rows, seed) = (r.u32()? as usize, r.u32()?, r.u64()?);
+        let centroids = r.f32s()?;
+        let fits = (1..=MAX_LISTS).contains(&lists) && centroids.len() == lists * dims;
+        if !fits || centroids.iter().any(|value| !value.is_finite()) {
+            return Err(r.error(format!("{} values of {lists} centroids", centroids.len())));
+        }
+        let residual = if r.bool()? { Some(Residual::read(metric, dims, r)?) } else { None };
+        let shape = Shape::of(metric, dims, centroids, residual, trained_rows, seed, &Task::new());
+        let mut found = Self { shape: Arc::new(shape.map_err(|_| r.error("aborted"))?), parts: Vec::new() };
+        for _ in 0..r.u32()? {
+            let part = found.read_part(rows, r)?;
+            found.parts.push(Arc::new(part));
+        }
+        Ok(found)
+    }
+
+    fn read_part(&self, rows: u32, r: &mut Reader<'_>) -> Result<ListPart, Malformed> {
+        let (labels, blocks, terms) = (r.u32s()?, r.u8s()?.to_vec(), r.f32s()?);
+        let lists = self.shape.lists();
+        if labels.is_empty() || labels.len() > (rows - self.len()) as usize || labels.iter().any(|&label| label as usize >= lists)
+        {
+            return Err(r.error(format!("{} rows do not fit {lists} lists, or {rows} rows in all", labels.len())));
+        }
+        let part = Part::new(self.len(), &labels, lists);
+        let residual = self.shape.residual.as_ref();
+        let bytes = residual.map_or(0, |residual| part.blocks() * block_bytes(residual.subspaces()));
+        let places = residual.filter(|residual| residual.has_terms()).map_or(0, |_| part.blocks() * BLOCK);
+        if blocks.len() != bytes || terms.len() != places || terms.iter().any(|term| !term.is_finite()) {
+            return Err(r.error(format!("{} bytes of codes and {} terms, for {bytes} and {places}", blocks.len(), terms.len())));
+        }
+        Ok(ListPart { part, blocks, terms })
     }
 }
 

@@ -12,9 +12,10 @@ use task::Task;
 
 use crate::checkpoint::{Saved, Segment, save_with, write_rows};
 use crate::dense::Dense;
-use crate::derived::{self, CodeColumn, Derived, SAMPLE, block_rows};
+use crate::derived::{self, CodeColumn, Derived, LIST_PIECE, SAMPLE, block_rows};
 use crate::error::{Code, Error, Result};
 use crate::ids::{IdColumn, IdMap};
+use crate::lists::Lists;
 use crate::metadata::MetadataColumn;
 use crate::recall;
 use crate::shared::Shared;
@@ -42,8 +43,16 @@ pub fn optimize(shared: &Shared, task: &Task) -> Result<()> {
     let outgrown = outgrown(shared, derived, &state);
     if !state.dead.is_empty() || state.dense.file.extents().len() > EXTENTS {
         compact(shared, derived, outgrown, task)?;
-    } else if outgrown {
-        retrain(shared, derived, &state, SAMPLE, task)?;
+    } else {
+        if outgrown {
+            retrain(shared, derived, &state, SAMPLE, task)?;
+        }
+        if lists_outgrown(derived, &state) {
+            let lists = list_all(shared, derived.lists.as_ref(), &state.dense, true, task)?;
+            derived.lists = Some(lists.clone());
+            derived.version += 1;
+            shared.publish(|state| (state.lists, state.efforts) = (Some(lists), None));
+        }
     }
     while derived::step(shared, derived, u32::MAX, task)? {}
     recall::measure_changed(shared, task)?;
@@ -92,6 +101,25 @@ fn outgrown(shared: &Shared, derived: &Derived, state: &State) -> bool {
         && derived.codes.as_ref().is_some_and(|codes| state.live() / OUTGROWN >= codes.trained_rows.max(1))
 }
 
+/// Whether there are many times the rows that the lists were trained on.
+fn lists_outgrown(derived: &Derived, state: &State) -> bool {
+    derived.lists.as_ref().is_some_and(|lists| state.live() / OUTGROWN >= lists.shape().trained_rows.max(1))
+}
+
+/// Lists of all rows of `dense`, by new centroids if `anew`.
+fn list_all(shared: &Shared, lists: Option<&Lists>, dense: &Dense, anew: bool, task: &Task) -> Result<Lists> {
+    let mut next = match lists.filter(|_| !anew) {
+        Some(lists) => lists.emptied(),
+        None => Lists::new(derived::train_lists(shared, dense, dense.len(), task)?),
+    };
+    while next.len() < dense.len() {
+        let end = dense.len().min(next.len() + LIST_PIECE);
+        derived::put_into_lists(shared, &mut next, dense, end, task)?;
+        task.report("lists", u64::from(end), u64::from(dense.len()));
+    }
+    Ok(next)
+}
+
 /// New codes, and links by them where there were links; published when both are there.
 fn retrain(shared: &Shared, derived: &mut Derived, state: &State, sample: usize, task: &Task) -> Result<crate::state::Codes> {
     let Some(spec) = shared.codec_spec() else { return Err(Error::new(Code::Internal, "no codec to train")) };
@@ -108,6 +136,8 @@ fn retrain(shared: &Shared, derived: &mut Derived, state: &State, sample: usize,
     }
     next.version = derived.version + 1;
     let graph = next.builder.graph();
+    // Lists know nothing of these codes.
+    next.lists = derived.lists.take();
     *derived = next;
     shared.trained(state.rows());
     let published = view.clone();
@@ -163,6 +193,11 @@ fn compact(shared: &Shared, derived: &mut Derived, retrain: bool, task: &Task) -
     if before.plan == Plan::Hnsw && (!before.over_codes || next.codes.is_some()) {
         link(shared, &mut next, &compacted.dense, before.over_codes, task)?;
     }
+    if before.plan == Plan::Ivf && compacted.dense.len() > 0 && derived.lists.is_some() {
+        let anew = lists_outgrown(derived, &before);
+        next.lists = Some(list_all(shared, derived.lists.as_ref(), &compacted.dense, anew, task)?);
+        trained_rows = trained_rows.or(next.lists.as_ref().map(|lists| lists.shape().trained_rows.min(compacted.dense.len())));
+    }
     let mut saved = lock(&shared.saved);
     let mut writer = lock(&shared.writer);
     let now = shared.state();
@@ -186,6 +221,7 @@ fn compact(shared: &Shared, derived: &mut Derived, retrain: bool, task: &Task) -
         dead: compacted.dead,
         codes: next.codes.as_ref().map(CodeColumn::view),
         graph: next.builder.graph(),
+        lists: next.lists.clone(),
         dense: Dense { records: writer.records.view(), longest: writer.longest, ..compacted.dense },
         ..State::clone(&now)
     };

@@ -6,6 +6,9 @@ use crate::types::{Coarse, Codes, Durability, Metric, Placement, Precision};
 /// The most dimensions a vector can have.
 pub const MAX_DIMENSIONS: usize = 4096;
 
+/// The most lists an index can have.
+pub const MAX_LISTS: usize = 1 << 20;
+
 /// See [`Options::log_bytes`]: opening replays so much in well under a second.
 pub const LOG_BYTES: u64 = 64 << 20;
 
@@ -28,6 +31,8 @@ pub struct Options {
     pub m: usize,
     /// Effort of linking: 1 to 10,000, default 200.
     pub ef_construction: usize,
+    /// Lists: 1 to [`MAX_LISTS`]; `None` for as many as suit the rows.
+    pub lists: Option<usize>,
     /// Default sync.
     pub durability: Durability,
     /// 0 for all cores.
@@ -57,6 +62,8 @@ pub struct PartialOptions {
     pub m: Option<usize>,
     /// See [`Options::ef_construction`].
     pub ef_construction: Option<usize>,
+    /// See [`Options::lists`].
+    pub lists: Option<usize>,
     /// See [`Options::durability`].
     pub durability: Option<Durability>,
     /// See [`Options::threads`].
@@ -83,6 +90,7 @@ impl PartialOptions {
             precision: self.precision.unwrap_or(Precision::F32),
             m: self.m.unwrap_or(16),
             ef_construction: self.ef_construction.unwrap_or(200),
+            lists: self.lists,
             durability: self.durability.unwrap_or(Durability::Sync),
             threads: self.threads.unwrap_or(0),
             seed: self.seed.unwrap_or(0),
@@ -113,6 +121,9 @@ impl PartialOptions {
         same("precision", self.precision, stored.precision)?;
         same("hnsw.m", self.m, stored.m)?;
         same("hnsw.efConstruction", self.ef_construction, stored.ef_construction)?;
+        if self.lists.is_some() {
+            same("ivf.lists", Some(self.lists), stored.lists)?;
+        }
         same("seed", self.seed, stored.seed)
     }
 }
@@ -130,6 +141,7 @@ impl Options {
         within("dimensions", self.dimensions, 1, MAX_DIMENSIONS)?;
         within("hnsw.m", self.m, 2, 256)?;
         within("hnsw.efConstruction", self.ef_construction, 1, 10_000)?;
+        within("ivf.lists", self.lists.unwrap_or(1), 1, MAX_LISTS)?;
         within("threads", self.threads, 0, 1024)?;
         if let Codes::Pq { bytes, .. } = self.codes {
             within("codes.bytes", bytes, 1, self.dimensions)?;

@@ -11,6 +11,7 @@ use task::Task;
 
 use crate::error::{Code, Error, Result};
 use crate::ids::Ids;
+use crate::lists::{Lists, Look};
 use crate::recall::Without;
 use crate::record::Exact;
 use crate::space::RowScorer;
@@ -21,6 +22,11 @@ use crate::types::{Hit, Metric, Query, SearchParams};
 const DEFAULT_EF: usize = 128;
 /// Stored vectors read where codes are scanned and the caller names no number.
 const DEFAULT_RERANK: usize = 256;
+
+/// The same where lists are looked into.
+const DEFAULT_LISTED: usize = 100;
+/// One list in so many is looked into where the caller names no number.
+const PROBES: usize = 24;
 
 /// `E_DIMENSIONS`, `E_NOT_FINITE` or `E_ARGUMENT` if `vector` cannot be compared under `metric`.
 pub fn check_vector(name: &str, vector: &[f32], dims: usize, metric: Metric) -> Result<()> {
@@ -41,6 +47,7 @@ pub fn check_vector(name: &str, vector: &[f32], dims: usize, metric: Metric) -> 
 pub struct Effort {
     k: usize,
     ef: usize,
+    probes: usize,
     rerank: usize,
     /// Every row is compared.
     exact: bool,
@@ -56,6 +63,9 @@ impl Effort {
         if params.ef == Some(0) {
             return Err(Error::argument("ef: 0 was given, an integer of at least 1 is needed"));
         }
+        if params.probes == Some(0) {
+            return Err(Error::argument("probes: 0 was given, an integer of at least 1 is needed"));
+        }
         if let Some(rerank) = params.rerank.filter(|&rerank| rerank < k) {
             return Err(Error::argument(format!("rerank: {rerank} was given, at least k ({k}) is needed")));
         }
@@ -64,11 +74,13 @@ impl Effort {
         }
         let default_ef = DEFAULT_EF.max(k.saturating_mul(2)).max(params.rerank.unwrap_or(0));
         let ef = params.ef.unwrap_or(default_ef).max(k);
+        let probes = params.probes.unwrap_or_else(|| default_probes(state));
         let default_rerank = match state.plan {
+            Plan::Ivf => DEFAULT_LISTED.max(k.saturating_mul(8)),
             Plan::Flat if !is_sq8(state) => DEFAULT_RERANK.max(k.saturating_mul(10)),
             _ => rerank_of(k, ef, state),
         };
-        Ok(Self { k, ef, rerank: params.rerank.unwrap_or(default_rerank), exact: false })
+        Ok(Self { k, ef, probes, rerank: params.rerank.unwrap_or(default_rerank), exact: false })
     }
 
     /// What it takes to find a share of `recall`; everything is compared where that is not known.
@@ -76,18 +88,27 @@ impl Effort {
         if !(recall > 0.0 && recall < 1.0) {
             return Err(Error::argument(format!("recall: {recall} was given, a number between 0 and 1 is needed")));
         }
-        if params.ef.is_some() || params.rerank.is_some() {
-            return Err(Error::argument("recall: it chooses the effort, so neither ef nor rerank can be given with it"));
+        if params.ef.is_some() || params.probes.is_some() || params.rerank.is_some() {
+            return Err(Error::argument("recall: it chooses the effort, so neither ef, probes nor rerank can be given with it"));
         }
         let effort = state.efforts.as_ref().and_then(|efforts| efforts.of(k, recall));
-        Ok(effort.map_or(Self { k, ef: k, rerank: k, exact: true }, |effort| Self::measured(k, effort, state)))
+        Ok(effort.map_or(Self { k, ef: k, probes: 1, rerank: k, exact: true }, |effort| Self::measured(k, effort, state)))
     }
 
     /// An effort as [`crate::recall`] numbers them.
     pub fn measured(k: usize, effort: usize, state: &State) -> Self {
-        let rerank = if state.plan == Plan::Flat { effort } else { rerank_of(k, effort, state) };
-        Self { k, ef: effort, rerank, exact: false }
+        let rerank = match state.plan {
+            Plan::Ivf => effort.max(k.saturating_mul(4)),
+            Plan::Flat => effort,
+            _ => rerank_of(k, effort, state),
+        };
+        Self { k, ef: effort, probes: effort, rerank, exact: false }
     }
+}
+
+/// Lists to look into where nobody says.
+fn default_probes(state: &State) -> usize {
+    state.lists.as_ref().map_or(1, |lists| (lists.shape().lists() / PROBES).max(8))
 }
 
 fn is_sq8(state: &State) -> bool {
@@ -142,6 +163,9 @@ impl Search<'_> {
     /// Rows of 0 .. `covered` to verify, most promising first.
     fn candidates(&self, covered: u32) -> Result<Vec<u32>> {
         let (state, query) = (self.state, self.query);
+        if let Some(lists) = state.lists.as_ref().filter(|_| state.plan == Plan::Ivf) {
+            return self.listed(lists, covered);
+        }
         if let Some(codes) = state.codes.as_ref().filter(|_| state.over_codes) {
             let found = self.find(&mut codes.scorer(query.candidates), covered)?;
             return Ok(found.iter().take(self.effort.rerank).map(|c| c.row).collect());
@@ -152,6 +176,25 @@ impl Search<'_> {
             return Err(error);
         }
         Ok(undecided(&found, self.effort.k, state.dense.margin(query.candidates)))
+    }
+
+    /// The same of lists.
+    fn listed(&self, lists: &Lists, covered: u32) -> Result<Vec<u32>> {
+        let (state, query, effort) = (self.state, self.query.candidates, self.effort);
+        let live = |row| row < covered && self.is_live(row);
+        let rows = |found: &[Candidate]| found.iter().take(effort.rerank).map(|c| c.row).collect();
+        let look = Look { probes: effort.probes, keep: effort.rerank, margin: Margin::default() };
+        if let Some(codes) = state.codes.as_ref().filter(|_| state.over_codes) {
+            return Ok(rows(&lists.find(query, look, &mut codes.scorer(query), live, self.task)?));
+        }
+        let mut scorer = RowScorer::new(&state.dense, query, self.task);
+        if lists.is_coded() {
+            return Ok(rows(&lists.find(query, look, &mut scorer, live, self.task)?));
+        }
+        let margin = state.dense.margin(query);
+        let found = lists.find(query, Look { keep: effort.k, margin, ..look }, &mut scorer, live, self.task)?;
+        scorer.failure().map_or(Ok(()), Err)?;
+        Ok(undecided(&found, effort.k, margin))
     }
 
     /// A hidden row is as far away as can be, so that no walk goes through it.

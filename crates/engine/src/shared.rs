@@ -17,6 +17,7 @@ use crate::commit::Commits;
 use crate::derived::{self, Derived};
 use crate::error::{Code, Error, Result};
 use crate::ids::IdMap;
+use crate::lists::Shape;
 use crate::options::Options;
 use crate::recall;
 use crate::record::Format;
@@ -278,7 +279,7 @@ impl Shared {
         self.publish(|state| {
             state.dense.records = Default::default();
             state.dense.file = Arc::default();
-            (state.codes, state.graph) = (None, Default::default());
+            (state.codes, state.graph, state.lists) = (None, Default::default(), None);
         });
     }
 
@@ -291,8 +292,11 @@ impl Shared {
     /// depends on the calls and not on when the background gets to it.
     pub fn note_training(&self) {
         let state = self.state();
-        let Some(spec) = self.codec_spec().filter(|_| state.over_codes && state.plan != Plan::Exact) else { return };
-        if state.live() as usize >= Codec::needed(&spec, self.format.dims) {
+        let codec = self.codec_spec().filter(|_| state.over_codes && state.plan != Plan::Exact);
+        let codec = codec.map(|spec| Codec::needed(&spec, self.format.dims));
+        let lists = (state.plan == Plan::Ivf).then(|| Shape::needed(self.options.lists));
+        let Some(needed) = codec.max(lists) else { return };
+        if state.live() as usize >= needed {
             let _ = self.train_rows.compare_exchange(0, state.rows(), Ordering::AcqRel, Ordering::Acquire);
         }
     }
@@ -362,12 +366,15 @@ pub fn first_plan(options: &Options) -> Plan {
         Coarse::Flat if codec_spec(options).is_none() || options.codes == Codes::Auto => Plan::Exact,
         Coarse::Flat => Plan::Flat,
         Coarse::Hnsw => Plan::Hnsw,
+        Coarse::Ivf => Plan::Ivf,
     }
 }
 
 /// See [`Shared::codec_spec`]. With rows on disk `auto` is PQ with half a byte a dimension or 64 bytes, whichever is less.
 pub fn codec_spec(options: &Options) -> Option<CodecSpec> {
     match options.codes {
+        // Lists have codes of their own.
+        Codes::Auto if options.coarse == Coarse::Ivf => None,
         Codes::Auto if options.vectors == Placement::Disk => {
             Some(CodecSpec::Pq { bytes: options.dimensions.div_ceil(2).min(64), rotate: true })
         }

@@ -10,6 +10,7 @@ use rows::View;
 use crate::dense::Dense;
 use crate::doubt::Doubt;
 use crate::ids::Ids;
+use crate::lists::Lists;
 use crate::metadata::Metadata;
 use crate::recall::Efforts;
 use crate::tombstones::Tombstones;
@@ -23,6 +24,8 @@ pub enum Plan {
     Flat,
     /// The graph is walked.
     Hnsw,
+    /// Some of the lists are looked into.
+    Ivf,
 }
 
 /// Trained codes of rows 0 .. `len`.
@@ -69,7 +72,7 @@ impl Codes {
 
 /// Everything a search needs. Cloning clones a few `Arc`s.
 ///
-/// Rows are numbered in the order they came; a row is never changed, only marked dead. `codes` and `graph`
+/// Rows are numbered in the order they came; a row is never changed, only marked dead. `codes`, `graph` and `lists`
 /// cover a prefix of the rows; what lies behind is scanned.
 #[derive(Clone)]
 pub struct State {
@@ -85,6 +88,8 @@ pub struct State {
     pub codes: Option<Codes>,
     /// Links.
     pub graph: Graph,
+    /// Lists, once trained.
+    pub lists: Option<Lists>,
     /// How candidates are found.
     pub plan: Plan,
     /// What searches of growing effort find, once it was measured.
@@ -119,6 +124,7 @@ impl State {
             Plan::Exact => 0,
             Plan::Flat => coded,
             Plan::Hnsw => self.graph.len().min(coded),
+            Plan::Ivf => self.lists.as_ref().map_or(0, Lists::len).min(coded),
         }
     }
 }

@@ -109,6 +109,8 @@ pub struct SearchParams {
     pub k: usize,
     /// Places in the graph search's pool; raised to `k`. Default 128, or 2 `k` where that is more.
     pub ef: Option<usize>,
+    /// Lists looked into. Default: a 24th of them, and at least 8.
+    pub probes: Option<usize>,
     /// Stored vectors read at most to verify what codes found; at least `k`. Default: `2 k + 16` for sq8, which is
     /// hardly ever wrong by more; else as many as `ef`, or 256 and at least `10 k` where codes are scanned.
     pub rerank: Option<usize>,
@@ -123,7 +125,7 @@ pub struct SearchParams {
 
 impl Default for SearchParams {
     fn default() -> Self {
-        Self { k: 10, ef: None, rerank: None, recall: None, include: Include::default(), threads: 0 }
+        Self { k: 10, ef: None, probes: None, rerank: None, recall: None, include: Include::default(), threads: 0 }
     }
 }
 
@@ -163,6 +165,8 @@ pub enum Coarse {
     Flat,
     /// Graph.
     Hnsw,
+    /// Lists around centroids.
+    Ivf,
 }
 
 /// What stays in memory of every vector to find candidates.

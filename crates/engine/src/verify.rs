@@ -130,7 +130,8 @@ fn verify_columns(state: &State, findings: &mut Findings) {
             findings.add(format!("{column}: {found} rows, of {rows}"));
         }
     }
-    for (derived, found) in [("codes", codes), ("links", state.graph.len() as usize)] {
+    let listed = state.lists.as_ref().map_or(0, |lists| lists.len() as usize);
+    for (derived, found) in [("codes", codes), ("links", state.graph.len() as usize), ("lists", listed)] {
         if found > rows {
             findings.add(format!("{derived}: {found} rows, of {rows}"));
         }

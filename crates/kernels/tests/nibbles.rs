@@ -3,7 +3,7 @@
 mod common;
 
 use common::{Random, Sum, sets};
-use kernels::{Factors, Kernels, Near, NibbleTables, pack_nibbles};
+use kernels::{Factors, Kernels, Near, NibbleTables, pack_nibbles, unpack_nibbles};
 
 const ROWS: usize = 77;
 
@@ -140,6 +140,19 @@ fn what_is_not_a_number_is_marked() {
             let mut tables = NibbleTables::default();
             k.fit_tables(&[1.0; 16], &mut tables);
             assert_eq!(scan(k, &tables, &blocks, base, Factors::None, bound).1, [marks], "{base} {bound} {}", k.simd());
+        }
+    }
+}
+
+#[test]
+fn what_is_packed_is_unpacked() {
+    let mut random = Random(45);
+    for subspaces in [1, 3, 4, 5, 50] {
+        let (codes, blocks, _) = data(&mut random, subspaces);
+        let mut row = vec![0; subspaces];
+        for (place, expected) in codes.chunks_exact(subspaces).enumerate() {
+            unpack_nibbles(&blocks, place, &mut row);
+            assert_eq!(row, expected, "{place} of {subspaces}");
         }
     }
 }

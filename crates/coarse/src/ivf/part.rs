@@ -40,17 +40,20 @@ impl Part {
 
     /// The rows of `parts`, which follow one another and have the same lists, as one part.
     pub fn merged(parts: &[&Part]) -> Self {
-        let rows = parts.first().map_or(0, |part| part.rows.start)..parts.last().map_or(0, |part| part.rows.end);
-        let lists = parts.first().map_or(0, |part| part.lists());
-        let mut labels = vec![0; (rows.end - rows.start) as usize];
-        for part in parts {
-            for list in 0..lists {
-                for row in part.members_of(list) {
-                    labels[(row - rows.start) as usize] = list as u32;
-                }
+        let (first, lists) = parts.first().map_or((0, 0), |part| (part.rows.start, part.lists()));
+        let labels: Vec<u32> = parts.iter().flat_map(|part| part.labels()).collect();
+        Self::new(first, &labels, lists)
+    }
+
+    /// The list of every row of `rows()`.
+    pub fn labels(&self) -> Vec<u32> {
+        let mut labels = vec![0; (self.rows.end - self.rows.start) as usize];
+        for list in 0..self.lists() {
+            for row in self.members_of(list) {
+                labels[(row - self.rows.start) as usize] = list as u32;
             }
         }
-        Self::new(rows.start, &labels, lists)
+        labels
     }
 
     /// The rows that are in it.

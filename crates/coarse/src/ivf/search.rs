@@ -35,20 +35,21 @@ pub fn nearest_lists(scorer: &mut impl Scorer, lists: usize, count: usize) -> Ve
     order.into_iter().map(|list| list.row).collect()
 }
 
-/// The best `keep` live rows of the lists `probes`, ascending by (estimate, row); those whose estimate is not a number
-/// come behind.
+/// The best `keep` live rows of the lists `probes`, ascending by (estimate, row); with a `margin` also every further one whose
+/// true distance could be among the best `keep`. Those whose estimate is not a number come behind.
 pub fn search(
     parts: &[&Part],
     probes: &[u32],
     scorer: &mut impl ListScorer,
     keep: usize,
+    margin: Margin,
     live: impl Fn(u32) -> bool,
     task: &Task,
 ) -> Result<Vec<Candidate>, Aborted> {
     if keep == 0 {
         return Ok(Vec::new());
     }
-    let mut best = Best::new(keep, Margin::default());
+    let mut best = Best::new(keep, margin);
     let (mut estimates, mut marks) = (Vec::new(), Vec::new());
     for (at, &list) in probes.iter().enumerate() {
         for (number, part) in parts.iter().enumerate() {

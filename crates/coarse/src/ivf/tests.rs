@@ -4,6 +4,7 @@ use std::sync::Arc;
 use task::{Cancel, Task};
 
 use super::{BLOCK, ListScorer, Part, nearest_lists, search};
+use crate::flat::Margin;
 use crate::testing::Plain;
 
 const LISTS: usize = 13;
@@ -36,7 +37,7 @@ impl Index {
         let lists = nearest_lists(&mut self.centroids.scorer_of(query), LISTS, probes);
         let mut scorer = Lists { index: self, query: query.to_vec() };
         let parts: Vec<&Part> = self.parts.iter().map(|part| &**part).collect();
-        let found = search(&parts, &lists, &mut scorer, keep, live, &Task::new()).expect("nobody aborts");
+        let found = search(&parts, &lists, &mut scorer, keep, Margin::default(), live, &Task::new()).expect("nobody aborts");
         found.into_iter().map(|candidate| candidate.row).collect()
     }
 
@@ -122,5 +123,5 @@ fn a_search_stops_when_it_is_told_to() {
     cancel.cancel();
     let mut scorer = Lists { index: &index, query: vec![0.0; 6] };
     let task = Task::new().with_cancel(cancel);
-    assert!(search(&[&index.parts[0]], &[0, 1], &mut scorer, 10, |_| true, &task).is_err());
+    assert!(search(&[&index.parts[0]], &[0, 1], &mut scorer, 10, Margin::default(), |_| true, &task).is_err());
 }

@@ -9,7 +9,7 @@ use crate::state::Plan;
 use crate::types::{Coarse, Codes, Durability, Metric, Placement, Precision};
 
 /// Version of the body.
-const VERSION: u16 = 1;
+const VERSION: u16 = 2;
 
 /// What a checkpoint holds beside its files.
 pub struct Counts {
@@ -43,10 +43,12 @@ pub fn write(options: &Options, counts: &Counts, blocks: &[u32]) -> Vec<u8> {
         Plan::Exact => 0,
         Plan::Flat => 1,
         Plan::Hnsw => 2,
+        Plan::Ivf => 3,
     });
     w.f64(counts.longest);
     w.u32(counts.train_rows);
     w.u32s(blocks);
+    w.u32(options.lists.unwrap_or(0) as u32);
     w.into_bytes()
 }
 
@@ -73,13 +75,15 @@ pub fn read_body(directory: &Directory, body: &[u8]) -> Result<Body> {
 pub fn read(body: &[u8]) -> std::result::Result<Body, wire::Error> {
     let mut r = Reader::new(body);
     let version = r.u16()?;
-    if version != VERSION {
-        return Err(r.error(format!("version {version}, this program reads {VERSION}")));
+    if !(1..=VERSION).contains(&version) {
+        return Err(r.error(format!("version {version}, this program reads 1 to {VERSION}")));
     }
-    let options = read_options(&mut r)?;
+    let mut options = read_options(&mut r)?;
     let (rows, dead) = (r.u32()?, r.u32()?);
-    let plan = [Plan::Exact, Plan::Flat, Plan::Hnsw][usize::from(r.variant(3)?)];
+    let plan = [Plan::Exact, Plan::Flat, Plan::Hnsw, Plan::Ivf][usize::from(r.variant(4)?)];
     let (longest, train_rows, blocks) = (r.f64()?, r.u32()?, r.u32s()?);
+    // Version 1 knows no lists.
+    options.lists = if version == 1 { None } else { Some(r.u32()? as usize).filter(|&lists| lists > 0) };
     r.finish()?;
     Ok(Body { options, counts: Counts { rows, dead, plan, longest, train_rows }, blocks })
 }
@@ -95,6 +99,7 @@ fn write_options(options: &Options, w: &mut Bytes) {
         Coarse::Auto => 0,
         Coarse::Flat => 1,
         Coarse::Hnsw => 2,
+        Coarse::Ivf => 3,
     });
     let (codes, bytes, rotate) = match options.codes {
         Codes::Auto => (0, 0, false),
@@ -128,7 +133,7 @@ fn read_options(r: &mut Reader<'_>) -> std::result::Result<Options, wire::Error>
     Ok(Options {
         dimensions: r.u32()? as usize,
         metric: [Metric::Cosine, Metric::Dot, Metric::L2][usize::from(r.variant(3)?)],
-        coarse: [Coarse::Auto, Coarse::Flat, Coarse::Hnsw][usize::from(r.variant(3)?)],
+        coarse: [Coarse::Auto, Coarse::Flat, Coarse::Hnsw, Coarse::Ivf][usize::from(r.variant(4)?)],
         codes: {
             let (kind, bytes, rotate) = (r.variant(5)?, r.u32()? as usize, r.bool()?);
             [Codes::Auto, Codes::None, Codes::Sq8, Codes::Binary, Codes::Pq { bytes, rotate }][usize::from(kind)]
@@ -137,6 +142,7 @@ fn read_options(r: &mut Reader<'_>) -> std::result::Result<Options, wire::Error>
         precision: [Precision::F32, Precision::F16, Precision::I8][usize::from(r.variant(3)?)],
         m: r.u32()? as usize,
         ef_construction: r.u32()? as usize,
+        lists: None,
         durability: [Durability::Sync, Durability::Os][usize::from(r.variant(2)?)],
         threads: 0,
         log_bytes: LOG_BYTES,

@@ -17,6 +17,7 @@ use crate::derived::{CodeColumn, Derived, hnsw_options, resume};
 use crate::doubt::Doubt;
 use crate::error::{Code, Error, Result};
 use crate::ids::{IdColumn, IdMap, Ids, read_ids, segment};
+use crate::lists::Lists;
 use crate::metadata::{MetadataColumn, read_metadata};
 use crate::options::Options;
 use crate::recall::Efforts;
@@ -24,7 +25,7 @@ use crate::record::Format;
 use crate::shared::{Parts, codec_spec};
 use crate::state::State;
 use crate::tombstones::Tombstones;
-use crate::types::Placement;
+use crate::types::{Coarse, Codes, Placement};
 use crate::writer::Writer;
 
 /// The index of the manifest that `directory` holds, and for a writer what was logged since. A reader takes the log only
@@ -113,6 +114,7 @@ impl Loading<'_> {
             codec: derived.codes.as_ref().and_then(|codes| self.whole("codec", u64::from(codes.trained_rows))),
             codes,
             graph: self.whole("graph", u64::from(derived.builder.graph().len())).filter(|graph| graph.mark > 0),
+            lists: derived.lists.as_ref().and_then(|lists| self.whole("lists", u64::from(lists.len()))),
             efforts: efforts.as_ref().and_then(|(_, mark)| self.whole("efforts", *mark)),
             blocks: self.body.blocks.clone(),
             epoch: 0,
@@ -125,6 +127,7 @@ impl Loading<'_> {
             dead,
             codes: derived.codes.as_ref().map(CodeColumn::view),
             graph: derived.builder.graph(),
+            lists: derived.lists.clone(),
             plan: counts.plan,
             over_codes: codec_spec(self.options).is_some(),
             efforts: efforts.map(|(efforts, _)| Arc::new(efforts)),
@@ -274,7 +277,17 @@ impl Loading<'_> {
         let graph = self
             .readable("graph")?
             .and_then(|bytes| Reader::whole(&bytes, |r| Graph::read(r, &hnsw_options(self.options), coded)).ok());
-        Ok((resume(self.options, graph, self.body.blocks.clone(), codes), segments))
+        let lists = self.readable("lists")?.and_then(|bytes| self.read_lists(&bytes, coded));
+        Ok((resume(self.options, graph, self.body.blocks.clone(), codes, lists), segments))
+    }
+
+    fn read_lists(&self, bytes: &[u8], rows: u32) -> Option<Lists> {
+        let options = self.options;
+        let lists = Reader::whole(bytes, |r| Lists::read(options.metric, options.dimensions, rows, r)).ok()?;
+        let fits = options.coarse != Coarse::Flat
+            && lists.is_coded() == (options.codes == Codes::Auto)
+            && options.lists.is_none_or(|count| count == lists.shape().lists());
+        fits.then_some(lists)
     }
 
     /// What was measured of searches, if it can be read, and the mark of its file.

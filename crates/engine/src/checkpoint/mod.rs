@@ -1,6 +1,6 @@
 //! A whole index in files: what is written, and how it is read back without trust.
 //!
-//! Truth: the extents of rows, `ids`, `metadata`, `dead`. Derived: `codec`, `codes`, `graph`, `efforts`; damage there costs
+//! Truth: the extents of rows, `ids`, `metadata`, `dead`. Derived: `codec`, `codes`, `graph`, `lists`, `efforts`; damage there costs
 //! making them again. The manifest's body holds the options and counts.
 //!
 //! Rows are never changed, so what grows with them (rows, ids, metadata, codes) is written in segments: a checkpoint
@@ -46,6 +46,8 @@ pub struct Saved {
     pub codes: Vec<Segment>,
     /// Marked by the rows that are linked.
     pub graph: Option<Whole>,
+    /// Marked by the rows that are in them.
+    pub lists: Option<Whole>,
     /// Marked by the checksum of what it holds.
     pub efforts: Option<Whole>,
     pub blocks: Vec<u32>,
@@ -62,7 +64,7 @@ impl Saved {
         let segments = [&self.rows, &self.ids, &self.metadata].into_iter().flatten().map(|segment| &segment.file);
         let whole = [&self.dead, &self.codec].into_iter().flatten().map(|whole| &whole.file);
         let codes = self.codes.iter().map(|segment| &segment.file);
-        let last = [&self.graph, &self.efforts].into_iter().flatten().map(|whole| &whole.file);
+        let last = [&self.graph, &self.lists, &self.efforts].into_iter().flatten().map(|whole| &whole.file);
         segments.chain(whole).chain(codes).chain(last).cloned().collect()
     }
 }

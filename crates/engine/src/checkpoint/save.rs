@@ -131,6 +131,7 @@ pub fn snapshot(shared: &Shared, directory: &Directory, task: &Task) -> Result<(
     let made = Made {
         codes: state.codes.clone().map(|codes| (codes, shared.training_due().unwrap_or(0).min(state.rows()))),
         graph: state.graph.clone(),
+        lists: state.lists.clone(),
         blocks: blocks.into_iter().filter(|&end| end <= linked).collect(),
         version: 0,
     };
@@ -238,10 +239,10 @@ pub fn write_rows(
     Ok(extent.finish()?)
 }
 
-/// Writes codes and links: the graph only if there is a quarter more of it, or if `all` are wanted.
+/// Writes codes, links and lists: graph and lists only if there is a quarter more of it, or if `all` are wanted.
 fn write_made(directory: &Directory, next: &mut Saved, made: &Made, all: bool) -> Result<()> {
     if next.version != made.version {
-        (next.codec, next.graph, next.version) = (None, None, made.version);
+        (next.codec, next.graph, next.lists, next.version) = (None, None, None, made.version);
         next.codes.clear();
     }
     if let Some((view, trained_rows)) = &made.codes {
@@ -254,12 +255,19 @@ fn write_made(directory: &Directory, next: &mut Saved, made: &Made, all: bool) -
             })?)
         })?;
     }
-    let graph = &made.graph;
-    let before = next.graph.as_ref().map_or(0, |graph| graph.mark);
-    let now = u64::from(graph.len());
-    if now > before && (all || now >= before + before / 4) {
-        let file = directory.write_file("graph", |file| graph.write(&mut |bytes| file.write(bytes)))?;
-        next.graph = Some(Whole { mark: now, file });
+    let grown = |before: &Option<Whole>, now: u32| {
+        let (before, now) = (before.as_ref().map_or(0, |before| before.mark), u64::from(now));
+        (now > before && (all || now >= before + before / 4)).then_some(now)
+    };
+    if let Some(mark) = grown(&next.graph, made.graph.len()) {
+        let file = directory.write_file("graph", |file| made.graph.write(&mut |bytes| file.write(bytes)))?;
+        next.graph = Some(Whole { mark, file });
+    }
+    if let Some(lists) = &made.lists
+        && let Some(mark) = grown(&next.lists, lists.len())
+    {
+        let file = directory.write_file("lists", |file| lists.write(&mut |bytes| file.write(bytes)))?;
+        next.lists = Some(Whole { mark, file });
     }
     next.blocks = made.blocks.clone();
     Ok(())

@@ -1,7 +1,8 @@
+use coarse::flat::Margin;
 use kernels::{Metric, Scorer};
 use task::Task;
 
-use super::{Lists, Shape};
+use super::{Lists, Look, Shape};
 
 const DIMS: usize = 20;
 
@@ -49,6 +50,11 @@ fn lists(metric: Metric, values: &[f32], encoded: bool, ends: &[usize]) -> Lists
     lists
 }
 
+/// All lists, and so many rows.
+fn all(keep: usize) -> Look {
+    Look { probes: 40, keep, margin: Margin::default() }
+}
+
 const METRICS: [Metric; 3] = [Metric::Cosine, Metric::Dot, Metric::L2];
 
 /// Looking into all lists is looking at all rows, by exact scores.
@@ -56,11 +62,11 @@ const METRICS: [Metric; 3] = [Metric::Cosine, Metric::Dot, Metric::L2];
 fn all_lists_hold_all_rows() {
     let values = rows(900, 1);
     for metric in METRICS {
-        let lists = lists(metric, &values, false, &[300, 301, 900]);
+        let lists = lists(metric, &values, false, &[700, 701, 900]);
         assert_eq!(lists.len(), 900);
         for query in rows(20, 2).chunks_exact(DIMS) {
             let mut scorer = Plain(metric, &values, query);
-            let found = lists.find(query, 40, 25, &mut scorer, |row| row != 5, &Task::new()).unwrap();
+            let found = lists.find(query, all(25), &mut scorer, |row| row != 5, &Task::new()).unwrap();
             let mut expected: Vec<(f64, u32)> = (0..900)
                 .filter(|&row| row != 5)
                 .map(|row| (distance(metric, query, &values[row as usize * DIMS..][..DIMS]), row))
@@ -82,7 +88,7 @@ fn codes_rank_as_distances_do() {
         let queries = rows(50, 4);
         for query in queries.chunks_exact(DIMS) {
             let mut scorer = Plain(metric, &values, query);
-            let found = lists.find(query, 40, 100, &mut scorer, |_| true, &Task::new()).unwrap();
+            let found = lists.find(query, all(100), &mut scorer, |_| true, &Task::new()).unwrap();
             let mut ranking: Vec<(f64, u32)> =
                 (0..4000).map(|row| (distance(metric, query, &values[row as usize * DIMS..][..DIMS]), row)).collect();
             for candidate in &found {
@@ -121,9 +127,25 @@ fn rows_beyond_the_range_of_squares_do_no_harm() {
         let lists = lists(metric, &values, true, &[500]);
         let query: Vec<f32> = values[DIMS..2 * DIMS].to_vec();
         let mut scorer = Plain(metric, &values, &query);
-        let found = lists.find(&query, 40, 500, &mut scorer, |_| true, &Task::new()).unwrap();
+        let found = lists.find(&query, all(500), &mut scorer, |_| true, &Task::new()).unwrap();
         let mut found: Vec<u32> = found.iter().map(|candidate| candidate.row).collect();
         found.sort_unstable();
         assert_eq!(found, (0..500).collect::<Vec<u32>>(), "{metric:?}");
+    }
+}
+
+/// However rows came, lists hold the same.
+#[test]
+fn parts_change_nothing() {
+    let values = rows(2000, 7);
+    for metric in METRICS {
+        let (one, many) =
+            (lists(metric, &values, true, &[2000]), lists(metric, &values, true, &[1500, 1600, 1610, 1900, 1999, 2000]));
+        assert!(many.parts.len() > 1 && many.parts.len() < 6);
+        for query in rows(20, 8).chunks_exact(DIMS) {
+            let mut scorer = Plain(metric, &values, query);
+            let [a, b] = [&one, &many].map(|lists| lists.find(query, all(300), &mut scorer, |_| true, &Task::new()).unwrap());
+            assert_eq!(a, b, "{metric:?}");
+        }
     }
 }

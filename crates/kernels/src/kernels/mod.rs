@@ -8,7 +8,7 @@ mod tables;
 use crate::Simd;
 use crate::entry::{BitFns, ByteFns, FloatFns, LookupFns, NibbleFns};
 
-pub use nibbles::{Factors, Near, NibbleTables, pack_nibbles};
+pub use nibbles::{Factors, Near, NibbleTables, block_bytes, pack_nibbles, unpack_nibbles};
 
 /// The operations of one instruction set. Get it from [`crate::kernels()`].
 ///

@@ -59,6 +59,11 @@ pub struct Near<'a> {
     pub marks: &'a mut [u32],
 }
 
+/// Bytes of a block of 32 rows with codes of so many sub-spaces.
+pub fn block_bytes(subspaces: usize) -> usize {
+    subspaces.div_ceil(4) * GROUP
+}
+
 /// Packs the codes of `rows` rows, `subspaces` numbers below 16 each, into whole blocks: see [`Kernels::scan_nibbles`].
 /// Rows that fill up the last block have zeros.
 ///
@@ -66,7 +71,7 @@ pub struct Near<'a> {
 /// If `codes` is not `subspaces` a row, or `subspaces` is 0.
 pub fn pack_nibbles(codes: &[u8], subspaces: usize, blocks: &mut Vec<u8>) {
     assert!(subspaces > 0 && codes.len().is_multiple_of(subspaces), "{} codes in rows of {subspaces}", codes.len());
-    let bytes = subspaces.div_ceil(4) * GROUP;
+    let bytes = block_bytes(subspaces);
     for rows in codes.chunks(ROWS * subspaces) {
         let start = blocks.len();
         blocks.resize(start + bytes, 0);
@@ -75,6 +80,17 @@ pub fn pack_nibbles(codes: &[u8], subspaces: usize, blocks: &mut Vec<u8>) {
                 blocks[start + s * 16 + row % 16] |= (code & 15) << (row / 16 * 4);
             }
         }
+    }
+}
+
+/// The codes of the row at `place` of packed blocks: row `place % 32` of block `place / 32`, `codes.len()` sub-spaces.
+///
+/// # Panics
+/// If there is no such row.
+pub fn unpack_nibbles(blocks: &[u8], place: usize, codes: &mut [u8]) {
+    let (block, row) = (place / ROWS * block_bytes(codes.len()), place % ROWS);
+    for (s, code) in codes.iter_mut().enumerate() {
+        *code = blocks[block + s * 16 + row % 16] >> (row / 16 * 4) & 15;
     }
 }
 
