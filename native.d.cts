@@ -51,14 +51,14 @@ export declare class NativeIndex {
   /** At most `limit` ids, from row `from` on. */
   ids(from: number, limit: number): NativePage
   /** The nearest items. `verify` is given where another vector than `candidates` gives the distances. */
-  search(token: number, candidates: Float32Array, verify: Float32Array | undefined | null, k: number, ef: number | undefined | null, rerank: number | undefined | null, recall: number | undefined | null, include: number, cancel?: NativeCancel | undefined | null): void
+  search(token: number, candidates: Float32Array, verify: Float32Array | undefined | null, k: number, ef: number | undefined | null, probes: number | undefined | null, rerank: number | undefined | null, recall: number | undefined | null, include: number, cancel?: NativeCancel | undefined | null): void
   /**
    * The nearest items, now. Plain hits with number ids are written to `words` as pairs of id and distance and counted;
    * others, and those for which `words` has no room, come as a table.
    */
-  searchSync(candidates: Float32Array, verify: Float32Array | undefined | null, k: number, ef: number | undefined | null, rerank: number | undefined | null, recall: number | undefined | null, include: number, words: Float64Array): number | NativeTable
+  searchSync(candidates: Float32Array, verify: Float32Array | undefined | null, k: number, ef: number | undefined | null, probes: number | undefined | null, rerank: number | undefined | null, recall: number | undefined | null, include: number, words: Float64Array): number | NativeTable
   /** The nearest items of each row of `queries`. */
-  searchBatch(token: number, queries: Float32Array, k: number, ef: number | undefined | null, rerank: number | undefined | null, recall: number | undefined | null, include: number, threads?: number | undefined | null, cancel?: NativeCancel | undefined | null): void
+  searchBatch(token: number, queries: Float32Array, k: number, ef: number | undefined | null, probes: number | undefined | null, rerank: number | undefined | null, recall: number | undefined | null, include: number, threads?: number | undefined | null, cancel?: NativeCancel | undefined | null): void
   /** Fits the codes to the data. */
   train(token: number, sample: number | undefined | null, cancel: NativeCancel | undefined | null, watched: boolean): void
   /** Rebuilds for search speed. */
@@ -129,7 +129,7 @@ export interface NativeFailure {
 export interface NativeMeasured {
   /** Hits asked for. */
   k: number
-  /** `ef` or `rerank`. */
+  /** `ef`, `probes` or `rerank`. */
   effort: number
   /** Mean share found, less its standard error. */
   recall: number
@@ -165,7 +165,7 @@ export interface NativeOptions {
   dimensions?: number
   /** `cosine`, `dot`, `l2`. */
   metric?: string
-  /** `auto`, `flat`, `hnsw`. */
+  /** `auto`, `flat`, `hnsw`, `ivf`. */
   coarse?: string
   /** `auto`, `none`, `sq8`, `binary`, `pq`. */
   codes?: string
@@ -181,6 +181,8 @@ export interface NativeOptions {
   m?: number
   /** Effort of linking. */
   efConstruction?: number
+  /** Lists around centroids. */
+  lists?: number
   /** `sync`, `os`. */
   durability?: string
   /** 0 for all cores. */
@@ -249,6 +251,10 @@ export interface NativeStats {
   coarse: string
   /** What `auto` became. */
   codes: NativeCodes
+  /** Lists, once they are trained. */
+  lists?: number
+  /** Rows of the longest list, by the mean. */
+  imbalance?: number
   /** Bytes in memory. */
   memory: NativeMemory
   /** Bytes on disk. */

@@ -12,6 +12,7 @@ const NAMES = [
 const MAX_DIMENSIONS = 4096
 const MAX_LINKS = 128
 const MAX_EF_CONSTRUCTION = 65_536
+const MAX_LISTS = 2 ** 20
 const MAX_THREADS = 1024
 const MIN_LOG_BYTES = 4096
 
@@ -32,23 +33,24 @@ export function packOpenOptions(given: unknown): { options: NativeOptions; readO
 }
 
 function pack(given: Partial<IndexOptions>): NativeOptions {
-  if (given.ivf !== undefined) throw notYet('options.ivf')
   if (given.memory !== undefined) throw notYet('options.memory')
-  if (given.coarse === 'ivf') throw notYet("options.coarse 'ivf'")
   if (given.io === 'io_uring') throw notYet("options.io 'io_uring'")
   checkOneOf('options.io', given.io, ['auto', 'pread'])
   const hnsw = given.hnsw ?? {}
   checkNames('options.hnsw', hnsw, ['m', 'efConstruction'])
+  const ivf = given.ivf ?? {}
+  checkNames('options.ivf', ivf, ['lists'])
   const dimensions = checkInteger('options.dimensions', given.dimensions, 1, MAX_DIMENSIONS)
   return {
     dimensions,
     metric: checkOneOf('options.metric', given.metric, ['cosine', 'dot', 'l2']),
-    coarse: checkOneOf('options.coarse', given.coarse, ['auto', 'flat', 'hnsw']),
+    coarse: checkOneOf('options.coarse', given.coarse, ['auto', 'flat', 'hnsw', 'ivf']),
     ...packCodes(given.codes, dimensions),
     vectors: checkOneOf('options.vectors', given.vectors, ['memory', 'disk']),
     precision: checkOneOf('options.precision', given.precision, ['f32', 'f16', 'i8']),
     m: checkInteger('options.hnsw.m', hnsw.m, 2, MAX_LINKS),
     efConstruction: checkInteger('options.hnsw.efConstruction', hnsw.efConstruction, 1, MAX_EF_CONSTRUCTION),
+    lists: checkInteger('options.ivf.lists', ivf.lists, 1, MAX_LISTS),
     durability: checkOneOf('options.durability', given.durability, ['sync', 'os']),
     threads: checkInteger('options.threads', given.threads, 1, MAX_THREADS),
     seed: checkInteger('options.seed', given.seed, 0),
@@ -82,6 +84,7 @@ export function unpackOptions(options: NativeOptions): IndexOptions {
     vectors: options.vectors as IndexOptions['vectors'],
     precision: options.precision as IndexOptions['precision'],
     hnsw: Object.freeze({ m: options.m, efConstruction: options.efConstruction }),
+    ivf: Object.freeze(options.lists === undefined || options.lists === null ? {} : { lists: options.lists }),
     durability: options.durability as IndexOptions['durability'],
     threads: options.threads || availableParallelism(),
     seed: options.seed,

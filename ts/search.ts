@@ -6,7 +6,7 @@ import type { SearchOptions, Vector } from './types.ts'
 import { copyVector, isVector, newBlock, ownBlock, toVector } from './vectors.ts'
 
 const NAMES = ['k', 'recall', 'ef', 'probes', 'rerank', 'filter', 'fusion', 'feedback', 'adapter', 'include', 'threads', 'signal']
-const LATER = ['probes', 'filter', 'fusion', 'feedback', 'adapter'] as const
+const LATER = ['filter', 'fusion', 'feedback', 'adapter'] as const
 const MAX_U32 = 2 ** 32 - 1
 
 /** Bits of what a hit or item carries. */
@@ -16,6 +16,7 @@ export const VECTOR = 2
 export interface PackedSearch {
   k: number
   ef: number | undefined
+  probes: number | undefined
   rerank: number | undefined
   recall: number | undefined
   include: number
@@ -23,7 +24,7 @@ export interface PackedSearch {
   signal: Signal | undefined
 }
 
-const PLAIN: PackedSearch = { k: 10, ef: undefined, rerank: undefined, recall: undefined, include: 0, threads: undefined, signal: undefined }
+const PLAIN: PackedSearch = { k: 10, ef: undefined, probes: undefined, rerank: undefined, recall: undefined, include: 0, threads: undefined, signal: undefined }
 
 export function packSearch(given: SearchOptions | undefined): PackedSearch {
   if (given === undefined) return PLAIN
@@ -37,6 +38,7 @@ export function packSearch(given: SearchOptions | undefined): PackedSearch {
   return {
     k: count('k', given.k) ?? PLAIN.k,
     ef: count('ef', given.ef),
+    probes: count('probes', given.probes),
     rerank: count('rerank', given.rerank),
     recall: target(given.recall),
     include: packInclude(given.include) ?? 0,

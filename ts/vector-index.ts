@@ -161,14 +161,14 @@ export class Index implements AsyncDisposable {
   /** The `k` nearest items, by (distance, id). Runs on a thread of the index. */
   async search(query: Vector | Query, options?: SearchOptions): Promise<Hit[]> {
     this.#checkOpen()
-    const { k, ef, rerank, recall, include, signal } = reading(() => packSearch(options))
+    const { k, ef, probes, rerank, recall, include, signal } = reading(() => packSearch(options))
     const { candidates, verify } = reading(() => packQuery(query, this.#dimensions))
     const index = this.#native
     // Plain hits never get here as a table, but where they are too many to be packed.
     return await call(
       index,
       { signal },
-      (token, cancel) => index.search(token, candidates, verify, k, ef, rerank, recall, include, cancel),
+      (token, cancel) => index.search(token, candidates, verify, k, ef, probes, rerank, recall, include, cancel),
       (done) => this.#matches(done).hits(0),
     )
   }
@@ -176,13 +176,13 @@ export class Index implements AsyncDisposable {
   /** As `search`, on the calling thread. */
   searchSync(query: Vector | Query, options?: SearchOptions): Hit[] {
     this.#checkOpen()
-    const { k, ef, rerank, recall, include, signal } = reading(() => packSearch(options))
+    const { k, ef, probes, rerank, recall, include, signal } = reading(() => packSearch(options))
     signal?.check()
     const { candidates, verify } = reading(() => packQuery(query, this.#dimensions))
     const room = 2 * Math.min(k, this.size)
     if (this.#scratch.length < room) this.#scratch = new Float64Array(2 * room)
     const scratch = this.#scratch
-    const found = native(() => this.#native.searchSync(candidates, verify, k, ef, rerank, recall, include, scratch))
+    const found = native(() => this.#native.searchSync(candidates, verify, k, ef, probes, rerank, recall, include, scratch))
     if (typeof found === 'number') return readHits(scratch, 0, found, NO_TEXTS)
     return new MatchTable(found, this.#dimensions).hits(0)
   }
@@ -190,13 +190,13 @@ export class Index implements AsyncDisposable {
   /** The nearest items of each query, by all threads of the index or `options.threads`. */
   async searchBatch(queries: Float32Array | Vector[], options?: SearchOptions): Promise<Matches> {
     this.#checkOpen()
-    const { k, ef, rerank, recall, include, threads, signal } = reading(() => packSearch(options))
+    const { k, ef, probes, rerank, recall, include, threads, signal } = reading(() => packSearch(options))
     const block = reading(() => packQueries(queries, this.#dimensions))
     const index = this.#native
     return await call(
       index,
       { signal },
-      (token, cancel) => index.searchBatch(token, block, k, ef, rerank, recall, include, threads, cancel),
+      (token, cancel) => index.searchBatch(token, block, k, ef, probes, rerank, recall, include, threads, cancel),
       (done) => this.#matches(done),
     )
   }
@@ -254,8 +254,9 @@ export class Index implements AsyncDisposable {
 
   stats(): Stats {
     this.#checkOpen()
-    const { coarse, codes, ...stats } = native(() => this.#native.stats())
-    return { ...stats, chosen: { coarse, codes: unpackCodes(codes) } }
+    const { coarse, codes, lists, imbalance, ...stats } = native(() => this.#native.stats())
+    const trained = lists === undefined ? {} : { lists, imbalance: imbalance as number }
+    return { ...stats, chosen: { coarse, codes: unpackCodes(codes), ...trained } }
   }
 
   /**

@@ -450,6 +450,7 @@ fn stats(shared: &Shared) -> Stats {
             Plan::Ivf => Coarse::Ivf,
         },
         codes: shared.chosen_codes(),
+        lists: state.lists.as_ref().map(|lists| (lists.shape().lists() as u32, lists.imbalance())),
         memory,
         disk: shared.disk(),
         reads_vectors: shared.verified.load(Ordering::Relaxed),

@@ -231,6 +231,8 @@ pub struct Stats {
     pub coarse: Coarse,
     /// What `codes` became.
     pub codes: Codes,
+    /// How many lists there are, and the rows of the longest by the mean, once they are trained.
+    pub lists: Option<(u32, f64)>,
     /// Bytes in memory.
     pub memory: MemoryStats,
     /// Bytes in the directory: of the two checkpoints that are kept, which share most of their files, and of the log.

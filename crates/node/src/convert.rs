@@ -62,6 +62,7 @@ pub fn include(bits: u32) -> Include {
 pub fn search_params(
     k: u32,
     ef: Option<u32>,
+    probes: Option<u32>,
     rerank: Option<u32>,
     recall: Option<f64>,
     bits: u32,
@@ -70,6 +71,7 @@ pub fn search_params(
     SearchParams {
         k: k as usize,
         ef: ef.map(|n| n as usize),
+        probes: probes.map(|n| n as usize),
         rerank: rerank.map(|n| n as usize),
         recall,
         include: include(bits),

@@ -133,13 +133,14 @@ impl NativeIndex {
         verify: Option<&[f32]>,
         k: u32,
         ef: Option<u32>,
+        probes: Option<u32>,
         rerank: Option<u32>,
         recall: Option<f64>,
         include: u32,
         cancel: Option<&NativeCancel>,
     ) -> Result<(), Thrown> {
         let (candidates, verify) = (candidates.to_vec(), verify.map(<[f32]>::to_vec));
-        let params = search_params(k, ef, rerank, recall, include, None);
+        let params = search_params(k, ef, probes, rerank, recall, include, None);
         let work = move |index: &Index, task: &Task| {
             let hits = index.search(&query(&candidates, verify.as_deref()), &params, task)?;
             Ok(if include == 0 { Value::Hits(hits) } else { Value::Table(Columns::of_hits(vec![hits])) })
@@ -156,13 +157,14 @@ impl NativeIndex {
         verify: Option<&[f32]>,
         k: u32,
         ef: Option<u32>,
+        probes: Option<u32>,
         rerank: Option<u32>,
         recall: Option<f64>,
         include: u32,
         #[napi(ts_arg_type = "Float64Array")] words: Words<'_>,
     ) -> Result<Either<u32, NativeTable>, Thrown> {
         let live = self.shared.live().map_err(thrown)?;
-        let params = search_params(k, ef, rerank, recall, include, None);
+        let params = search_params(k, ef, probes, rerank, recall, include, None);
         let hits = guard(|| live.index.search(&query(candidates, verify), &params, &Task::new())).map_err(thrown)?;
         let plain = include == 0 && 2 * hits.len() <= words.len() && hits.iter().all(|hit| matches!(hit.id, Id::Number(_)));
         if !plain {
@@ -184,6 +186,7 @@ impl NativeIndex {
         queries: &[f32],
         k: u32,
         ef: Option<u32>,
+        probes: Option<u32>,
         rerank: Option<u32>,
         recall: Option<f64>,
         include: u32,
@@ -191,7 +194,7 @@ impl NativeIndex {
         cancel: Option<&NativeCancel>,
     ) -> Result<(), Thrown> {
         let queries = queries.to_vec();
-        let params = search_params(k, ef, rerank, recall, include, threads);
+        let params = search_params(k, ef, probes, rerank, recall, include, threads);
         let work = move |index: &Index, task: &Task| {
             let hits = index.search_batch(&queries, &params, task)?;
             Ok(Value::Table(Columns::of_hits(hits)))

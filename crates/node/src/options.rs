@@ -11,7 +11,7 @@ pub struct NativeOptions {
     pub dimensions: Option<u32>,
     /// `cosine`, `dot`, `l2`.
     pub metric: Option<String>,
-    /// `auto`, `flat`, `hnsw`.
+    /// `auto`, `flat`, `hnsw`, `ivf`.
     pub coarse: Option<String>,
     /// `auto`, `none`, `sq8`, `binary`, `pq`.
     pub codes: Option<String>,
@@ -27,6 +27,8 @@ pub struct NativeOptions {
     pub m: Option<u32>,
     /// Effort of linking.
     pub ef_construction: Option<u32>,
+    /// Lists around centroids.
+    pub lists: Option<u32>,
     /// `sync`, `os`.
     pub durability: Option<String>,
     /// 0 for all cores.
@@ -49,7 +51,8 @@ pub struct NativeCodes {
 }
 
 const METRICS: [(&str, Metric); 3] = [("cosine", Metric::Cosine), ("dot", Metric::Dot), ("l2", Metric::L2)];
-const COARSES: [(&str, Coarse); 3] = [("auto", Coarse::Auto), ("flat", Coarse::Flat), ("hnsw", Coarse::Hnsw)];
+const COARSES: [(&str, Coarse); 4] =
+    [("auto", Coarse::Auto), ("flat", Coarse::Flat), ("hnsw", Coarse::Hnsw), ("ivf", Coarse::Ivf)];
 const PLACEMENTS: [(&str, Placement); 2] = [("memory", Placement::Memory), ("disk", Placement::Disk)];
 const PRECISIONS: [(&str, Precision); 3] = [("f32", Precision::F32), ("f16", Precision::F16), ("i8", Precision::I8)];
 const DURABILITIES: [(&str, Durability); 2] = [("sync", Durability::Sync), ("os", Durability::Os)];
@@ -66,6 +69,7 @@ impl NativeOptions {
             precision: value("precision", self.precision.as_deref(), &PRECISIONS)?,
             m: self.m.map(|n| n as usize),
             ef_construction: self.ef_construction.map(|n| n as usize),
+            lists: self.lists.map(|n| n as usize),
             durability: value("durability", self.durability.as_deref(), &DURABILITIES)?,
             threads: self.threads.map(|n| n as usize),
             seed: self.seed.map(|n| n as u64),
@@ -102,6 +106,7 @@ impl From<&Options> for NativeOptions {
             precision: Some(name(options.precision, &PRECISIONS)),
             m: Some(options.m as u32),
             ef_construction: Some(options.ef_construction as u32),
+            lists: options.lists.map(|n| n as u32),
             durability: Some(name(options.durability, &DURABILITIES)),
             threads: Some(options.threads as u32),
             seed: Some(options.seed as f64),

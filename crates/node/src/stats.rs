@@ -18,6 +18,10 @@ pub struct NativeStats {
     pub coarse: String,
     /// What `auto` became.
     pub codes: NativeCodes,
+    /// Lists, once they are trained.
+    pub lists: Option<u32>,
+    /// Rows of the longest list, by the mean.
+    pub imbalance: Option<f64>,
     /// Bytes in memory.
     pub memory: NativeMemory,
     /// Bytes on disk.
@@ -41,7 +45,7 @@ pub struct NativeStats {
 pub struct NativeMeasured {
     /// Hits asked for.
     pub k: u32,
-    /// `ef` or `rerank`.
+    /// `ef`, `probes` or `rerank`.
     pub effort: u32,
     /// Mean share found, less its standard error.
     pub recall: f64,
@@ -156,6 +160,8 @@ impl From<Stats> for NativeStats {
             unlinked: stats.unlinked as f64,
             coarse: coarse_name(stats.coarse),
             codes: stats.codes.into(),
+            lists: stats.lists.map(|(lists, _)| lists),
+            imbalance: stats.lists.map(|(_, imbalance)| imbalance),
             memory: NativeMemory {
                 codes: memory.codes as f64,
                 graph: memory.graph as f64,
