@@ -15,6 +15,9 @@ use crate::error::Result;
 use crate::record::{Exact, Format};
 use crate::types::Precision;
 
+/// Rows in memory that are asked for ahead of the one being verified.
+const ROWS_AHEAD: usize = 8;
+
 /// Rows 0 .. `in_file` lie in extents on disk, those behind in memory. With rows kept in memory `in_file` is 0.
 #[derive(Clone)]
 pub struct Dense {
@@ -101,6 +104,9 @@ impl Dense {
         let mut on_disk = Vec::new();
         let mut places = Vec::new();
         for (at, &row) in rows.iter().enumerate() {
+            if let Some(&ahead) = rows.get(at + ROWS_AHEAD).filter(|&&row| row >= self.in_file) {
+                kernels().prefetch(records.row((ahead - self.in_file) as usize));
+            }
             if row >= self.in_file {
                 found(at, records.row((row - self.in_file) as usize));
             } else {
