@@ -114,7 +114,7 @@ fn threads_change_nothing() {
     };
     let (one, three) = (make(1), make(3));
     for (a, b) in one.parts.iter().zip(&three.parts) {
-        assert!(a.part == b.part && a.blocks == b.blocks && a.terms == b.terms);
+        assert!(a.part == b.part && *a.blocks == *b.blocks && a.terms == b.terms);
     }
 }
 
