@@ -13,6 +13,7 @@ test('defaults are filled in', (t) => {
   t.is(options.vectors, 'memory')
   t.is(options.precision, 'f32')
   t.deepEqual(options.hnsw, { m: 16, efConstruction: 200 })
+  t.deepEqual(options.ivf, {})
   t.is(options.durability, 'sync')
   t.is(options.threads, availableParallelism())
   t.true(Object.isFrozen(options))
@@ -34,6 +35,8 @@ test('options are shown as asked', (t) => {
   t.like(new Index(asked).options, asked)
   t.deepEqual(new Index({ dimensions: 9, codes: { type: 'pq', bytes: 3 } }).options.codes, { type: 'pq', bytes: 3, rotate: true })
   t.deepEqual(new Index({ dimensions: 9, hnsw: { m: 4 } }).options.hnsw, { m: 4, efConstruction: 200 })
+  t.like(new Index({ dimensions: 9, coarse: 'ivf', ivf: { lists: 3 } }).options, { coarse: 'ivf', ivf: { lists: 3 } })
+  for (const lists of [1, 2 ** 20]) t.deepEqual(new Index({ dimensions: 1, coarse: 'ivf', ivf: { lists } }).options.ivf, { lists })
 })
 
 test('undefined is as good as left out', (t) => {
@@ -69,6 +72,14 @@ const wrong: [string, unknown, RegExp][] = [
   ['hnsw', { dimensions: 3, hnsw: 16 }, /hnsw.*16/],
   ['m 1', { dimensions: 3, hnsw: { m: 1 } }, /m .*1/],
   ['efConstruction 0', { dimensions: 3, hnsw: { efConstruction: 0 } }, /efConstruction.*0/],
+  ['ivf', { dimensions: 3, ivf: 16 }, /ivf.*16/],
+  ['an unknown ivf option', { dimensions: 3, ivf: { nlist: 3 } }, /ivf.*"nlist"/],
+  ['lists 0', { dimensions: 3, coarse: 'ivf', ivf: { lists: 0 } }, /ivf\.lists.*1.*1048576.*0/],
+  ['lists -1', { dimensions: 3, ivf: { lists: -1 } }, /ivf\.lists.*-1/],
+  ['lists 1.5', { dimensions: 3, ivf: { lists: 1.5 } }, /ivf\.lists.*1\.5/],
+  ['lists "3"', { dimensions: 3, ivf: { lists: '3' } }, /ivf\.lists.*"3"/],
+  ['lists null', { dimensions: 3, ivf: { lists: null } }, /ivf\.lists.*null/],
+  ['lists above 2^20', { dimensions: 3, ivf: { lists: 2 ** 20 + 1 } }, /ivf\.lists.*1048577/],
   ['durability', { dimensions: 3, durability: 'none' }, /durability.*"none"/],
   ['threads 0', { dimensions: 3, threads: 0 }, /threads.*0/],
   ['threads -1', { dimensions: 3, threads: -1 }, /threads.*-1/],
@@ -86,8 +97,6 @@ for (const [what, options, message] of wrong) {
 }
 
 const later: [string, object][] = [
-  ["coarse 'ivf'", { coarse: 'ivf' }],
-  ['ivf', { ivf: { lists: 3 } }],
   ["codes 'sq4'", { codes: 'sq4' }],
   ["codes 'rabitq'", { codes: { type: 'rabitq', bits: 4 } }],
   ['memory', { memory: 1e9 }],
@@ -121,6 +130,10 @@ const searchOptions: [string, object, RegExp][] = [
   ['k "10"', { k: '10' }, /k .*"10"/],
   ['k null', { k: null }, /k .*null/],
   ['ef 0', { ef: 0 }, /ef .*0/],
+  ['probes 0', { probes: 0 }, /probes .*0/],
+  ['probes -1', { probes: -1 }, /probes .*-1/],
+  ['probes 1.5', { probes: 1.5 }, /probes .*1\.5/],
+  ['probes "3"', { probes: '3' }, /probes .*"3"/],
   ['rerank 0', { rerank: 0 }, /rerank .*0/],
   ['threads 0', { threads: 0 }, /threads .*0/],
   ['include', { include: 'vector' }, /include.*"vector"/],
@@ -133,7 +146,7 @@ const searchOptions: [string, object, RegExp][] = [
   ['recall "high"', { recall: 'high' }, /recall .*"high"/],
   ['recall with ef', { recall: 0.9, ef: 10 }, /recall.*ef/],
   ['recall with rerank', { recall: 0.9, rerank: 10 }, /recall.*rerank/],
-  ['probes', { probes: 3 }, /probes.*not in this version/],
+  ['recall with probes', { recall: 0.9, probes: 10 }, /recall.*probes/],
   ['filter', { filter: { a: 1 } }, /filter.*not in this version/],
   ['fusion', { fusion: 0.5 }, /fusion.*not in this version/],
   ['feedback', { feedback: { method: 'average' } }, /feedback.*not in this version/],

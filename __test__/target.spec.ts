@@ -31,6 +31,8 @@ const KINDS: (Partial<IndexOptions> & { metric: 'l2' | 'cosine' })[] = [
   { metric: 'cosine', coarse: 'hnsw', codes: 'sq8', hnsw: { m: 8 } },
   { metric: 'cosine', coarse: 'hnsw', codes: { type: 'pq', bytes: 8 }, hnsw: { m: 8 } },
   { metric: 'l2', coarse: 'flat', codes: 'binary' },
+  { metric: 'cosine', coarse: 'ivf' },
+  { metric: 'l2', coarse: 'ivf', codes: 'none' },
 ]
 
 for (const kind of KINDS) {

@@ -17,7 +17,6 @@ use crate::shared::Shared;
 use crate::space::{CodeSpace, DenseSpace};
 use crate::state::{self, Plan, State};
 use crate::sync::atomic::Ordering;
-use crate::types::Codes;
 
 /// Rows encoded at a time.
 const ENCODE_BLOCK: u32 = 8192;
@@ -269,7 +268,7 @@ pub fn train_lists(shared: &Shared, dense: &Dense, rows: u32, task: &Task) -> Re
     let chosen = draw(rows, Shape::sample(lists, dims), options.seed ^ 3);
     let mut values = vec![0.0; chosen.len() * dims];
     dense.read(&chosen, task, |at, stored| dense.format.decode(stored, &mut values[at * dims..][..dims]))?;
-    let encoded = options.codes == Codes::Auto;
+    let encoded = Shape::is_encoded(options);
     let train = || Shape::train(metric, dims, lists, encoded, values, options.seed, task);
     let mut shape = shared.build_pool()?.install(train)?;
     shape.trained_rows = rows;

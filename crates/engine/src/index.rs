@@ -18,7 +18,7 @@ use crate::dense::Dense;
 use crate::derived::Derived;
 use crate::error::{Code, Error, Result};
 use crate::ids::IdMap;
-use crate::lists::Lists;
+use crate::lists::{Lists, Shape};
 use crate::optimize;
 use crate::options::{Options, PartialOptions};
 use crate::record::Format;
@@ -471,6 +471,7 @@ impl Shared {
     pub(crate) fn chosen_codes(&self) -> Codes {
         match self.codec_spec() {
             _ if self.state().plan == Plan::Exact => Codes::None,
+            None if Shape::is_encoded(&self.options) => Codes::Pq { bytes: Shape::code_bytes(self.format.dims), rotate: false },
             None => Codes::None,
             Some(quant::CodecSpec::Sq8) => Codes::Sq8,
             Some(quant::CodecSpec::Binary) => Codes::Binary,

@@ -15,7 +15,8 @@ use task::{Aborted, Task};
 use wire::{Error as Malformed, Reader, Writer};
 
 use crate::dense::to_unit;
-use crate::options::MAX_LISTS;
+use crate::options::{MAX_LISTS, Options};
+use crate::types::{Coarse, Codes};
 
 /// Rounds of k-means for the centroids; more make no list better (measured on GloVe and SIFT).
 const ITERATIONS: usize = 10;
@@ -59,6 +60,20 @@ impl Shape {
         lists.map_or(LEAST_ROWS, |lists| (4 * lists).max(LEAST_ROWS))
     }
 
+    /// Whether lists made by these options hold codes of their rows.
+    pub fn is_encoded(options: &Options) -> bool {
+        options.coarse == Coarse::Ivf && options.codes == Codes::Auto
+    }
+
+    fn subspaces(dims: usize) -> usize {
+        dims.div_ceil(WIDTH).min(Residual::MOST)
+    }
+
+    /// Bytes of such a code.
+    pub fn code_bytes(dims: usize) -> usize {
+        Self::subspaces(dims).div_ceil(2)
+    }
+
     /// The rows of a sample for so many lists.
     pub fn sample(lists: usize, dims: usize) -> usize {
         (lists * ROWS_A_LIST).min(SAMPLE_VALUES / dims).max(lists)
@@ -91,9 +106,8 @@ impl Shape {
                 let centroid = &centroids[label as usize * dims..][..dims];
                 row.iter_mut().zip(centroid).for_each(|(x, c)| *x -= c);
             }
-            let subspaces = dims.div_ceil(WIDTH).min(Residual::MOST);
             let seed = Random::stream(seed, 1).next_u64();
-            Some(Residual::train(metric, dims, subspaces, &residuals, seed, task)?)
+            Some(Residual::train(metric, dims, Self::subspaces(dims), &residuals, seed, task)?)
         } else {
             None
         };

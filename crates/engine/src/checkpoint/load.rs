@@ -17,7 +17,7 @@ use crate::derived::{CodeColumn, Derived, hnsw_options, resume};
 use crate::doubt::Doubt;
 use crate::error::{Code, Error, Result};
 use crate::ids::{IdColumn, IdMap, Ids, read_ids, segment};
-use crate::lists::Lists;
+use crate::lists::{Lists, Shape};
 use crate::metadata::{MetadataColumn, read_metadata};
 use crate::options::Options;
 use crate::recall::Efforts;
@@ -25,7 +25,7 @@ use crate::record::Format;
 use crate::shared::{Parts, codec_spec};
 use crate::state::State;
 use crate::tombstones::Tombstones;
-use crate::types::{Coarse, Codes, Placement};
+use crate::types::{Coarse, Placement};
 use crate::writer::Writer;
 
 /// The index of the manifest that `directory` holds, and for a writer what was logged since. A reader takes the log only
@@ -284,8 +284,8 @@ impl Loading<'_> {
     fn read_lists(&self, bytes: &[u8], rows: u32) -> Option<Lists> {
         let options = self.options;
         let lists = Reader::whole(bytes, |r| Lists::read(options.metric, options.dimensions, rows, r)).ok()?;
-        let fits = options.coarse != Coarse::Flat
-            && lists.is_coded() == (options.codes == Codes::Auto)
+        let fits = options.coarse == Coarse::Ivf
+            && lists.is_coded() == Shape::is_encoded(options)
             && options.lists.is_none_or(|count| count == lists.shape().lists());
         fits.then_some(lists)
     }
