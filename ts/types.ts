@@ -26,9 +26,15 @@ export interface IndexOptions {
   dimensions: number
   /** Default `'cosine'`. */
   metric?: Metric
-  /** How candidates are found. Default `'auto'`: an exact scan of a small index, else hnsw. */
+  /**
+   * How candidates are found. Default `'auto'`: an exact scan of a small index, else hnsw. `'ivf'`: lists of rows around
+   * centroids, of which a search looks into the nearest; built several times as fast as a graph.
+   */
   coarse?: 'auto' | 'flat' | 'hnsw' | 'ivf'
-  /** What is kept in memory to find candidates. Default `'auto'`. */
+  /**
+   * What is kept in memory to find candidates. Default `'auto'`: with ivf 4-bit codes in the lists, half a byte for two dimensions;
+   * else pq where the vectors are on disk, and none where they are in memory.
+   */
   codes?: Codes
   /** Where the full vectors live. `'disk'` needs a path; `open` takes it where codes are kept. */
   vectors?: 'memory' | 'disk'
@@ -36,6 +42,10 @@ export interface IndexOptions {
   precision?: 'f32' | 'f16' | 'i8'
   /** Links a row (default 16) and candidates held while linking (default 200). */
   hnsw?: { m?: number; efConstruction?: number }
+  /**
+   * How many lists there are, 1 to 1,048,576. Default: four times the square root of the rows that are there when they are
+   * trained. That is once there are 2,048 rows and four a list; `optimize()` trains them again when there are four times as many.
+   */
   ivf?: { lists?: number }
   /** Default `'sync'`: a resolved write survives power loss. */
   durability?: 'sync' | 'os'
@@ -156,8 +166,9 @@ export interface SearchOptions {
   recall?: number
   /** The effort by hand: candidates that the walk of the graph holds. */
   ef?: number
+  /** The same of ivf: lists looked into, the nearest first. Default: one in 24, and at least 8. It means nothing elsewhere. */
   probes?: number
-  /** Full vectors read, at most. */
+  /** Full vectors read, at most, of those that codes found; at least `k`. */
   rerank?: number
   filter?: Filter
   fusion?: number
@@ -191,11 +202,11 @@ export interface Stats {
   size: number
   /** Tombstones not yet reclaimed. */
   deleted: number
-  /** Rows that are found by scan until their links are made. */
+  /** Rows that are found by scan until their links or lists are made. */
   unlinked: number
-  /** What `'auto'` became. */
+  /** What `'auto'` became. `lists`: how many ivf has; `imbalance`: rows of the longest, by the mean. */
   chosen: { coarse: string; codes: Codes; lists?: number; imbalance?: number }
-  /** Bytes. `graph`: links; `total`: everything that the index holds, buffers too. */
+  /** Bytes. `graph`: links or lists; `total`: everything that the index holds, buffers too. */
   memory: { codes: number; graph: number; vectors: number; ids: number; metadata: number; total: number }
   /** Bytes of the two kept checkpoints, which share most of their files, and of the `log` back to the older one. */
   disk: { vectors: number; log: number; checkpoint: number; total: number }
