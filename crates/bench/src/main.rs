@@ -4,7 +4,7 @@
 //! memory's. Each figure is the best of many short runs: what interrupts a run can only make it slower.
 #![forbid(unsafe_code)]
 
-use kernels::{Kernels, Strided, available, kernels_for};
+use kernels::{Factors, Kernels, Near, NibbleTables, Strided, available, kernels_for};
 use std::hint::black_box;
 use std::time::{Duration, Instant};
 
@@ -80,6 +80,13 @@ fn codes(kernels: &Kernels, code_bytes: usize) {
     let table: Vec<f32> = noise(code_bytes * 256).iter().map(|byte| f32::from(*byte)).collect();
     let mut out = vec![0.0; count];
     report("pq table", code_bytes, code_bytes, count, || kernels.scan_adc(&table, code_bytes, rows, 0, black_box(&mut out)));
+    let (mut nibbles, mut estimates, mut marks) = (NibbleTables::default(), vec![0.0; count], vec![0; count / 32]);
+    kernels.fit_tables(&table[..code_bytes * 32], &mut nibbles);
+    let blocks = &bytes[..count / 32 * nibbles.block_bytes()];
+    report("half-byte tables", code_bytes, code_bytes, count / 32 * 32, || {
+        let (estimates, marks) = (black_box(&mut estimates[..count / 32 * 32]), &mut marks[..]);
+        kernels.scan_nibbles(&nibbles, blocks, 0.0, Factors::None, Near { bound: 0.0, estimates, marks });
+    });
     let planes = noise(4 * code_bytes);
     let mut out = vec![0; count];
     report("and-popcount x4", code_bytes, code_bytes, count, || {

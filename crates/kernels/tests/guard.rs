@@ -5,7 +5,7 @@
 mod common;
 
 use common::sets;
-use kernels::Strided;
+use kernels::{Factors, Near, NibbleTables, Strided, block_bytes};
 
 const PAGE: usize = 1 << 16; // a multiple of every page size in use
 
@@ -96,6 +96,29 @@ fn nothing_beside_the_rows_is_touched() {
                     }
                     assert_eq!(c.slice::<u32>(5, at_end), [0; 5]);
                 }
+            }
+        }
+    }
+}
+
+#[test]
+fn nothing_beside_the_blocks_is_touched() {
+    let [mut values, mut codes, mut mul, mut add, mut estimates, mut marks] = std::array::from_fn(|_| Guarded::new());
+    for (subspaces, blocks) in (1..=20).chain([100, 516]).flat_map(|subspaces| [0, 1, 2, 3].map(|blocks| (subspaces, blocks))) {
+        for at_end in [true, false] {
+            for k in sets() {
+                let mut tables = NibbleTables::default();
+                k.fit_tables(values.slice(16 * subspaces, at_end), &mut tables);
+                let bytes: &[u8] = codes.slice(blocks * block_bytes(subspaces), at_end);
+                let (mul, add): (&[f32], &[f32]) = (mul.slice(32 * blocks, at_end), add.slice(32 * blocks, at_end));
+                for factors in [Factors::None, Factors::Add(add), Factors::MulAdd { mul, add }] {
+                    let found =
+                        Near { bound: 0.0, estimates: estimates.slice(32 * blocks, at_end), marks: marks.slice(blocks, at_end) };
+                    k.scan_nibbles(&tables, bytes, 0.0, factors, found);
+                    assert!(estimates.slice::<f32>(32 * blocks, at_end).iter().all(|&estimate| estimate == 0.0));
+                    assert!(marks.slice::<u32>(blocks, at_end).iter().all(|&mark| mark == u32::MAX));
+                }
+                marks.slice::<u32>(blocks, at_end).fill(0);
             }
         }
     }

@@ -4,7 +4,7 @@ mod common;
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
-use kernels::{Strided, kernels_for};
+use kernels::{Factors, Near, NibbleTables, Strided, kernels_for, pack_nibbles, unpack_nibbles};
 
 /// Asserts that `f` panics on every instruction set, and that the message says `says`.
 #[track_caller]
@@ -99,6 +99,46 @@ fn queries_of_wrong_lengths() {
     panics("centroid values", |k| k.table_l2(&[0.0; 2], &[0.0; 5], 3, &mut [0.0; 3]));
     panics("centroid values", |k| k.table_dot(&[0.0; 2], &[0.0; 0], 1 << 63, &mut []));
     panics("lengths differ", |k| k.table_dot(&[0.0; 2], &[0.0; 6], 3, &mut [0.0; 2]));
+}
+
+/// Scans `blocks` bytes of blocks of 64, with so many estimates, marks and factors.
+fn scan_nibbles(k: &kernels::Kernels, blocks: usize, estimates: usize, marks: usize, factors: Factors) {
+    let mut tables = NibbleTables::default();
+    k.fit_tables(&[0.0; 32], &mut tables);
+    let (mut estimates, mut marks) = (vec![0.0; estimates], vec![0; marks]);
+    let found = Near { bound: 0.0, estimates: &mut estimates, marks: &mut marks };
+    k.scan_nibbles(&tables, &vec![0; blocks], 0.0, factors, found);
+}
+
+#[test]
+fn half_bytes_of_wrong_lengths() {
+    for values in [0, 15, 17] {
+        panics("values in tables of 16", |k| k.fit_tables(&vec![0.0; values], &mut NibbleTables::default()));
+    }
+    panics("517 sub-spaces, of 516", |k| k.fit_tables(&vec![0.0; 16 * 517], &mut NibbleTables::default()));
+    for simd in kernels::available() {
+        let k = kernels_for(simd).expect("available");
+        let (mul, add) = (&[0.0; 64][..], &[0.0; 64][..]);
+        for factors in [Factors::None, Factors::Add(add), Factors::MulAdd { mul, add }] {
+            scan_nibbles(k, 128, 64, 2, factors);
+        }
+        scan_nibbles(k, 0, 0, 0, Factors::None);
+    }
+    panics("65 bytes in blocks of 64", |k| scan_nibbles(k, 65, 64, 2, Factors::None));
+    panics("lengths differ: 63 and 64", |k| scan_nibbles(k, 128, 63, 2, Factors::None));
+    panics("lengths differ: 96 and 64", |k| scan_nibbles(k, 128, 64, 3, Factors::None));
+    panics("lengths differ: 32 and 64", |k| scan_nibbles(k, 128, 64, 1, Factors::None));
+    let (short, long) = (&[0.0; 63][..], &[0.0; 64][..]);
+    panics("lengths differ: 63 and 64", |k| scan_nibbles(k, 128, 64, 2, Factors::Add(short)));
+    panics("lengths differ: 63 and 64", |k| scan_nibbles(k, 128, 64, 2, Factors::MulAdd { mul: short, add: long }));
+    panics("lengths differ: 63 and 64", |k| scan_nibbles(k, 128, 64, 2, Factors::MulAdd { mul: long, add: short }));
+    panics("0 bytes in blocks of 0", |k| {
+        let found = Near { bound: 0.0, estimates: &mut [], marks: &mut [] };
+        k.scan_nibbles(&NibbleTables::default(), &[], 0.0, Factors::None, found);
+    });
+    panics("5 codes in rows of 2", |_| pack_nibbles(&[0; 5], 2, &mut Vec::new()));
+    panics("0 codes in rows of 0", |_| pack_nibbles(&[], 0, &mut Vec::new()));
+    panics("out of bounds", |_| unpack_nibbles(&[0; 64], 32, &mut [0]));
 }
 
 #[test]
