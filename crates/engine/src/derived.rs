@@ -9,8 +9,8 @@ use rows::Appender;
 use task::Task;
 
 use crate::dense::Dense;
-use crate::error::{Code, Error, Result};
-use crate::lists::{Lists, Shape};
+use crate::error::Result;
+use crate::lists::{Lists, list_some};
 use crate::options::Options;
 use crate::recall;
 use crate::shared::Shared;
@@ -20,8 +20,6 @@ use crate::sync::atomic::Ordering;
 
 /// Rows encoded at a time.
 const ENCODE_BLOCK: u32 = 8192;
-/// Rows put into lists at a time.
-pub const LIST_PIECE: u32 = 1 << 16;
 /// Rows that training looks at, at most, unless told otherwise.
 pub const SAMPLE: usize = 65_536;
 
@@ -234,57 +232,6 @@ fn link_some(
     Ok(true)
 }
 
-/// Puts a piece of the first `rows` rows into lists, which are trained first.
-fn list_some(
-    shared: &Shared,
-    derived: &mut Derived,
-    state: &State,
-    rows: u32,
-    [block, drain]: [u32; 2],
-    task: &Task,
-) -> Result<bool> {
-    let Some(lists) = &mut derived.lists else {
-        let Some(rows) = shared.training_due() else { return Ok(false) };
-        derived.lists = Some(Lists::new(train_lists(shared, &state.dense, rows, task)?));
-        return Ok(true);
-    };
-    let listed = lists.len();
-    if rows - listed < block && drain.min(rows) <= listed {
-        return Ok(false);
-    }
-    let end = if rows - listed < block { drain.min(rows) } else { rows.min(listed + LIST_PIECE) };
-    put_into_lists(shared, lists, &state.dense, end, task)?;
-    let lists = lists.clone();
-    task.report("lists", u64::from(lists.len()), u64::from(state.rows()));
-    shared.publish(|state| state.lists = Some(lists));
-    Ok(true)
-}
-
-/// Trains lists on a seeded sample of rows 0 .. `rows`.
-pub fn train_lists(shared: &Shared, dense: &Dense, rows: u32, task: &Task) -> Result<Shape> {
-    let options = &shared.options;
-    let (dims, metric) = (dense.format.dims, options.metric);
-    let lists = options.lists.unwrap_or_else(|| Shape::lists_for(rows as usize));
-    let chosen = draw(rows, Shape::sample(lists, dims), options.seed ^ 3);
-    let mut values = vec![0.0; chosen.len() * dims];
-    dense.read(&chosen, task, |at, stored| dense.format.decode(stored, &mut values[at * dims..][..dims]))?;
-    let encoded = Shape::is_encoded(options);
-    let train = || Shape::train(metric, dims, lists, encoded, values, options.seed, task);
-    let mut shape = shared.build_pool()?.install(train)?;
-    shape.trained_rows = rows;
-    Ok(shape)
-}
-
-/// Puts the rows up to `end` into lists.
-pub fn put_into_lists(shared: &Shared, lists: &mut Lists, dense: &Dense, end: u32, task: &Task) -> Result<()> {
-    let (start, dims) = (lists.len(), dense.format.dims);
-    let mut values = vec![0.0; (end - start) as usize * dims];
-    dense.scan(start..end, task, |row, stored| {
-        dense.format.decode(stored, &mut values[(row - start) as usize * dims..][..dims]);
-    })?;
-    Ok(shared.build_pool()?.install(|| lists.push(&values, task))?)
-}
-
 fn train_when_due(shared: &Shared, derived: &mut Derived, state: &State, task: &Task) -> Result<bool> {
     let (Some(spec), Some(rows)) = (shared.codec_spec(), shared.training_due()) else { return Ok(false) };
     task.report("train", 0, 1);
@@ -328,15 +275,19 @@ pub fn catch_up(shared: &Shared) -> Result<()> {
     Ok(())
 }
 
-/// Live rows' mean squared error under `codes`, as a share of their variance; from a sample.
-pub fn code_error(dense: &Dense, codes: &state::Codes, seed: u64) -> Result<f64> {
-    let dims = dense.format.dims;
-    let rows = draw(codes.len(), 2_000, seed ^ 1);
-    let (mut values, mut decoded) = (vec![0.0; rows.len() * dims], vec![0.0; dims]);
-    dense.read(&rows, &Task::new(), |at, stored| dense.format.decode(stored, &mut values[at * dims..][..dims]))?;
-    if rows.is_empty() {
-        return Err(Error::new(Code::Internal, "no rows were encoded"));
+/// Rows' mean squared error under the codes of `state`, as a share of their variance; from a sample. `None` where no row has
+/// a code yet, as after all rows were deleted.
+pub fn code_error(state: &State, seed: u64, task: &Task) -> Result<Option<f64>> {
+    let dense = &state.dense;
+    let lists = state.lists.as_ref().filter(|lists| lists.is_coded());
+    let coded = state.codes.as_ref().map_or(0, state::Codes::len).max(lists.map_or(0, Lists::len));
+    if coded == 0 {
+        return Ok(None);
     }
+    let dims = dense.format.dims;
+    let rows = draw(coded, 2_000, seed ^ 1);
+    let mut values = vec![0.0; rows.len() * dims];
+    dense.read(&rows, task, |at, stored| dense.format.decode(stored, &mut values[at * dims..][..dims]))?;
     let mut mean = vec![0.0f64; dims];
     for row in values.chunks_exact_mut(dims) {
         if dense.format.metric == kernels::Metric::Cosine {
@@ -344,13 +295,16 @@ pub fn code_error(dense: &Dense, codes: &state::Codes, seed: u64) -> Result<f64>
         }
         mean.iter_mut().zip(&*row).for_each(|(mean, &value)| *mean += f64::from(value) / rows.len() as f64);
     }
-    let (mut error, mut variance) = (0.0, 0.0);
-    for (row, &number) in values.chunks_exact(dims).zip(&rows) {
-        codes.codec.decode(codes.row(number), &mut decoded);
-        error += row.iter().zip(&decoded).map(|(a, b)| f64::from(a - b).powi(2)).sum::<f64>();
-        variance += row.iter().zip(&mean).map(|(&a, b)| (f64::from(a) - b).powi(2)).sum::<f64>();
+    let mut decoded = vec![0.0; values.len()];
+    if let Some(codes) = &state.codes {
+        rows.iter().zip(decoded.chunks_exact_mut(dims)).for_each(|(&row, out)| codes.codec.decode(codes.row(row), out));
+    } else if let Some(lists) = lists {
+        decoded = lists.shape().restored(&values, task)?;
     }
-    Ok(if variance > 0.0 { error / variance } else { 0.0 })
+    let error: f64 = values.iter().zip(&decoded).map(|(a, b)| f64::from(a - b).powi(2)).sum();
+    let from_mean = |row: &[f32]| row.iter().zip(&mean).map(|(&a, b)| (f64::from(a) - b).powi(2)).sum::<f64>();
+    let variance: f64 = values.chunks_exact(dims).map(from_mean).sum();
+    Ok(Some(if variance > 0.0 { error / variance } else { 0.0 }))
 }
 
 /// A graph read from a file goes on; without one it is linked anew by the blocks it had.

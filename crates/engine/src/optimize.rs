@@ -12,10 +12,10 @@ use task::Task;
 
 use crate::checkpoint::{Saved, Segment, save_with, write_rows};
 use crate::dense::Dense;
-use crate::derived::{self, CodeColumn, Derived, LIST_PIECE, SAMPLE, block_rows};
+use crate::derived::{self, CodeColumn, Derived, SAMPLE, block_rows};
 use crate::error::{Code, Error, Result};
 use crate::ids::{IdColumn, IdMap};
-use crate::lists::Lists;
+use crate::lists::{self, Shape};
 use crate::metadata::MetadataColumn;
 use crate::recall;
 use crate::shared::Shared;
@@ -47,11 +47,8 @@ pub fn optimize(shared: &Shared, task: &Task) -> Result<()> {
         if outgrown {
             retrain(shared, derived, &state, SAMPLE, task)?;
         }
-        if lists_outgrown(derived, &state) {
-            let lists = list_all(shared, derived.lists.as_ref(), &state.dense, true, task)?;
-            derived.lists = Some(lists.clone());
-            derived.version += 1;
-            shared.publish(|state| (state.lists, state.efforts) = (Some(lists), None));
+        if lists::are_outgrown(derived, &state) {
+            lists::exchange(shared, derived, &state.dense, None, task)?;
         }
     }
     while derived::step(shared, derived, u32::MAX, task)? {}
@@ -59,38 +56,46 @@ pub fn optimize(shared: &Shared, task: &Task) -> Result<()> {
     save_with(shared, Some(derived), true)
 }
 
-/// Trains the codes on the rows of now, encodes all rows anew and links them by the new codes.
+/// Trains the codes on the rows of now, encodes all rows anew and links them by the new codes; or the lists with the codes in
+/// them.
 pub fn train(shared: &Shared, params: &TrainParams, task: &Task) -> Result<TrainReport> {
     let started = std::time::Instant::now();
     let mut rebuild = shared.rebuild();
     let derived = &mut *rebuild.derived;
     shared.check_writable()?;
     let state = shared.state();
-    let Some(spec) = shared.codec_spec() else {
-        return Err(Error::argument("train: this index keeps no codes (codes: 'none'), there is nothing to train"));
+    let spec = shared.codec_spec();
+    let needed = match &spec {
+        Some(spec) => Codec::needed(spec, shared.format.dims),
+        None if Shape::is_encoded(&shared.options) => Shape::needed(shared.options.lists),
+        None => return Err(Error::argument("train: this index keeps no codes (codes: 'none'), there is nothing to train")),
     };
-    let needed = Codec::needed(&spec, shared.format.dims);
     if (state.live() as usize) < needed {
         return Err(Error::argument(format!("train: {} rows are too few, the codes need at least {needed}", state.live())));
     }
     if params.sample == Some(0) {
         return Err(Error::argument("sample: 0 was given, an integer of at least 1 is needed"));
     }
-    let sample = params.sample.unwrap_or(SAMPLE).max(needed);
-    // Codes that hold no row yet, as after all rows were deleted, have no error.
-    let codes_before = state.codes.as_ref().filter(|codes| codes.len() > 0);
-    let error_before = codes_before.map(|codes| derived::code_error(&state.dense, codes, shared.options.seed)).transpose()?;
-    let codes = retrain(shared, derived, &state, sample, task)?;
+    let seed = shared.options.seed;
+    let error_before = derived::code_error(&state, seed, task)?;
+    let (sample, bytes_per_row) = if spec.is_some() {
+        let sample = params.sample.unwrap_or(SAMPLE).max(needed);
+        let codes = retrain(shared, derived, &state, sample, task)?;
+        (sample.min(state.rows() as usize), codes.codec.code_bytes())
+    } else {
+        let sample = lists::exchange(shared, derived, &state.dense, params.sample, task)?;
+        (sample as usize, Shape::code_bytes(shared.format.dims))
+    };
     recall::measure_changed(shared, task)?;
     save_with(shared, Some(derived), true)?;
     Ok(TrainReport {
         codes: shared.chosen_codes(),
         rows: u64::from(state.live()),
-        sample: sample.min(state.rows() as usize) as u64,
-        bytes_per_row: codes.codec.code_bytes() as u64,
+        sample: sample as u64,
+        bytes_per_row: bytes_per_row as u64,
         ms: started.elapsed().as_secs_f64() * 1e3,
         error_before,
-        error: derived::code_error(&state.dense, &codes, shared.options.seed)?,
+        error: derived::code_error(&shared.state(), seed, task)?.unwrap_or(0.0),
     })
 }
 
@@ -99,25 +104,6 @@ fn outgrown(shared: &Shared, derived: &Derived, state: &State) -> bool {
         && state.over_codes
         && shared.codec_spec().is_some()
         && derived.codes.as_ref().is_some_and(|codes| state.live() / OUTGROWN >= codes.trained_rows.max(1))
-}
-
-/// Whether there are many times the rows that the lists were trained on.
-fn lists_outgrown(derived: &Derived, state: &State) -> bool {
-    derived.lists.as_ref().is_some_and(|lists| state.live() / OUTGROWN >= lists.shape().trained_rows.max(1))
-}
-
-/// Lists of all rows of `dense`, by new centroids if `anew`.
-fn list_all(shared: &Shared, lists: Option<&Lists>, dense: &Dense, anew: bool, task: &Task) -> Result<Lists> {
-    let mut next = match lists.filter(|_| !anew) {
-        Some(lists) => lists.emptied(),
-        None => Lists::new(derived::train_lists(shared, dense, dense.len(), task)?),
-    };
-    while next.len() < dense.len() {
-        let end = dense.len().min(next.len() + LIST_PIECE);
-        derived::put_into_lists(shared, &mut next, dense, end, task)?;
-        task.report("lists", u64::from(end), u64::from(dense.len()));
-    }
-    Ok(next)
 }
 
 /// New codes, and links by them where there were links; published when both are there.
@@ -193,9 +179,12 @@ fn compact(shared: &Shared, derived: &mut Derived, retrain: bool, task: &Task) -
     if before.plan == Plan::Hnsw && (!before.over_codes || next.codes.is_some()) {
         link(shared, &mut next, &compacted.dense, before.over_codes, task)?;
     }
-    if before.plan == Plan::Ivf && compacted.dense.len() > 0 && derived.lists.is_some() {
-        let anew = lists_outgrown(derived, &before);
-        next.lists = Some(list_all(shared, derived.lists.as_ref(), &compacted.dense, anew, task)?);
+    if let Some(lists) = derived.lists.as_ref().filter(|_| compacted.dense.len() > 0) {
+        next.lists = Some(if lists::are_outgrown(derived, &before) {
+            lists::anew(shared, &compacted.dense, None, task)?
+        } else {
+            lists::moved(shared, lists, &compacted.dense, task)?
+        });
         trained_rows = trained_rows.or(next.lists.as_ref().map(|lists| lists.shape().trained_rows.min(compacted.dense.len())));
     }
     let mut saved = lock(&shared.saved);

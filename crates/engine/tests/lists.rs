@@ -5,7 +5,7 @@ mod common;
 use std::path::Path;
 
 use common::{clustered, dims};
-use engine::{Batch, Coarse, Codes, Id, Index, Metric, PartialOptions, Placement, Query, SearchParams};
+use engine::{Batch, Coarse, Code, Codes, Id, Index, Metric, PartialOptions, Placement, Query, SearchParams, TrainParams};
 use task::Task;
 
 const DIMS: usize = 16;
@@ -154,4 +154,52 @@ fn damaged_lists_are_made_again() {
     index.optimize(&Task::new()).unwrap();
     assert_eq!(index.stats().unwrap().unlinked, 0);
     assert!(recall(&index, &SearchParams::default()) > 0.5);
+}
+
+#[test]
+fn training_fits_lists_to_the_rows_of_now() {
+    for metric in [Metric::Cosine, Metric::Dot, Metric::L2] {
+        let index = Index::new(options(Codes::Auto, metric).complete(false).unwrap()).unwrap();
+        let task = Task::new();
+        index.add(clustered(200, DIMS, 0, 1), &task).unwrap();
+        assert_eq!(index.train(&TrainParams::default(), &task).unwrap_err().code, Code::Argument);
+        index.add(clustered(3_000, DIMS, 200, 1), &task).unwrap();
+        index.optimize(&task).unwrap();
+        // Rows in other clusters, and hardly more of them than makes `optimize` train again.
+        index.add(clustered(8_000, DIMS, 4_000, 9), &task).unwrap();
+        index.optimize(&task).unwrap();
+        let before = index.stats().unwrap();
+        let report = index.train(&TrainParams::default(), &task).unwrap();
+        assert_eq!((report.codes, report.rows), (Codes::Pq { bytes: DIMS / 4, rotate: false }, 11_200), "{metric:?}");
+        assert_eq!(report.bytes_per_row, DIMS as u64 / 4);
+        let error_before = report.error_before.unwrap();
+        assert!(report.error > 0.0 && report.error < error_before && error_before < 1.0, "{metric:?}: {report:?}");
+        let after = index.stats().unwrap();
+        assert!(after.unlinked == 0 && before.lists.unwrap().0 < after.lists.unwrap().0);
+        assert!(after.measured.iter().any(|step| step.recall > 0.9));
+        let all = SearchParams { probes: Some(10_000), rerank: Some(20_000), ..SearchParams::default() };
+        assert_eq!(recall(&index, &all), 1.0);
+        let less = index.train(&TrainParams { sample: Some(3_000) }, &task).unwrap();
+        assert_eq!((less.sample, less.error_before), (3_000, Some(report.error)));
+    }
+}
+
+#[test]
+fn lists_without_codes_have_nothing_to_train() {
+    let index = Index::new(options(Codes::None, Metric::L2).complete(false).unwrap()).unwrap();
+    fill(&index);
+    assert_eq!(index.train(&TrainParams::default(), &Task::new()).unwrap_err().code, Code::Argument);
+}
+
+#[test]
+fn what_is_measured_of_lists_does_not_depend_on_the_number_of_threads() {
+    let measured = |threads: usize| {
+        let given = PartialOptions { threads: Some(threads), ..options(Codes::Auto, Metric::L2) };
+        let index = Index::new(given.complete(false).unwrap()).unwrap();
+        fill(&index);
+        index.optimize(&Task::new()).unwrap();
+        index.stats().unwrap().measured
+    };
+    let one = measured(1);
+    assert!(one.iter().any(|step| step.k == 10 && step.recall > 0.9) && one == measured(3));
 }

@@ -197,6 +197,20 @@ impl Residual {
         (sum as f32).clamp(f32::MIN, f32::MAX)
     }
 
+    /// The row that a code of the list of `centroid` stands for.
+    ///
+    /// # Panics
+    /// If a length differs.
+    pub fn decode(&self, code: &[u8], centroid: &[f32], out: &mut [f32]) {
+        assert!(out.len() == self.dims && centroid.len() == self.dims, "row or centroid of other dimensions");
+        assert_eq!(code.len(), self.subspaces, "a code of another length");
+        for (s, &word) in code.iter().enumerate() {
+            for (j, at) in self.span(s).enumerate() {
+                out[at] = centroid[at] + self.table(s)[j * WORDS + usize::from(word)];
+            }
+        }
+    }
+
     /// Makes the tables of a query. Estimates are then `base + term + what the tables give`, with the [`base`](Self::base)
     /// of a row's list.
     ///
