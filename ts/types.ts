@@ -44,7 +44,8 @@ export interface IndexOptions {
   hnsw?: { m?: number; efConstruction?: number }
   /**
    * How many lists there are, 1 to 1,048,576. Default: four times the square root of the rows that are there when they are
-   * trained. That is once there are 2,048 rows and four a list; `optimize()` trains them again when there are four times as many.
+   * trained, which is once they are 2,048; where the number is given, once they are 256 and four a list. `optimize()` trains
+   * lists again when there are four times as many rows.
    */
   ivf?: { lists?: number }
   /** Default `'sync'`: a resolved write survives power loss. */
@@ -220,9 +221,10 @@ export interface Stats {
   open: { ms: number; replayed: number }
   /**
    * What searches of growing effort found when the index last measured itself: the mean share of the `k` nearest rows, less its
-   * standard error. `effort` is `ef` of a graph and `rerank` where codes are scanned. Empty before, and where searches are exact.
+   * standard error. `effort` is `ef` of a graph, `rerank` where codes are scanned, and `probes` of lists, with the `rerank`
+   * that goes with it. Empty before, and where searches are exact.
    */
-  measured: { k: number; effort: number; recall: number }[]
+  measured: { k: number; effort: number; rerank?: number; recall: number }[]
   /** Full vectors verified and bytes read from disk since the index was opened. */
   reads: { vectors: number; bytes: number }
   /** The instruction set that this process chose. */

@@ -2,12 +2,16 @@
 //!
 //! Each function reads bytes and gives those that are written for what was read.
 
+use coarse::flat::Margin;
+use kernels::Scorer;
+use task::Task;
 use wire::{Error, Reader, Writer};
 
 use crate::change::Change;
 use crate::ids::{IdColumn, read_ids};
+use crate::lists::{Lists, Look};
 use crate::metadata::{MetadataColumn, read_metadata};
-use crate::recall::Efforts;
+use crate::recall::{Efforts, Step};
 use crate::record::Format;
 use crate::tombstones::Tombstones;
 use crate::types::{Metric, Precision};
@@ -53,12 +57,61 @@ pub fn efforts(bytes: &[u8]) -> Result<Vec<u8>, Error> {
     let efforts = Reader::whole(bytes, Efforts::read)?;
     for hits in [1, 7, 10, 1000] {
         let least = [0.1, 0.5, 0.99].map(|recall| efforts.of(hits, recall));
-        debug_assert!(least.is_sorted_by_key(|effort| effort.unwrap_or(usize::MAX)), "more recall for less effort");
-        debug_assert!(least.iter().flatten().all(|&effort| effort >= hits));
+        let key = |step: &Option<Step>| step.map_or([u32::MAX; 2], |step| [step.effort, step.rerank]);
+        let more = |a: &Option<Step>, b: &Option<Step>| key(a)[0] <= key(b)[0] && key(a)[1] <= key(b)[1];
+        debug_assert!(least.is_sorted_by(more), "more recall for less effort");
+        debug_assert!(least.iter().flatten().all(|step| step.effort.max(step.rerank) as usize >= hits));
     }
     let mut w = Writer::new();
     efforts.write(&mut w);
     Ok(w.into_bytes())
+}
+
+/// Lists of an index of `rows` rows; they are searched, filled further, and searched again.
+pub fn lists(metric: Metric, dims: usize, rows: u32, bytes: &[u8]) -> Result<Vec<u8>, Error> {
+    let mut lists = Reader::whole(bytes, |r| Lists::read(metric, dims, rows, r))?;
+    let mut written = Vec::new();
+    lists.write(&mut |piece: &[u8]| {
+        written.extend_from_slice(piece);
+        Ok(())
+    })?;
+    debug_assert!(lists.len() <= rows);
+    search(&lists, dims);
+    let more: Vec<f32> = (0..40 * dims).map(|at| 1.0 - (at % 7) as f32).collect();
+    let len = lists.len();
+    let pushed = lists.push(&more, &Task::new());
+    debug_assert!(pushed.is_ok() && lists.len() == len + 40);
+    search(&lists, dims);
+    Ok(written)
+}
+
+/// What all lists hold is found once, if it lives.
+fn search(lists: &Lists, dims: usize) {
+    let query: Vec<f32> = (0..dims).map(|at| 1.5 - (at % 3) as f32).collect();
+    let live = |row: u32| !row.is_multiple_of(3);
+    for keep in [1, 4, lists.len() as usize] {
+        let look = Look { probes: lists.shape().lists(), keep, margin: Margin::default() };
+        let found = lists.find(&query, look, &mut ByNumber, live, &Task::new()).unwrap_or_default();
+        let mut rows: Vec<u32> = found.iter().map(|candidate| candidate.row).collect();
+        rows.sort_unstable();
+        rows.dedup();
+        let most = (0..lists.len()).filter(|&row| live(row)).count();
+        debug_assert!(rows.len() == found.len() && rows.iter().all(|&row| row < lists.len() && live(row)));
+        debug_assert!(found.len() >= keep.min(most), "{} of {most} rows", found.len());
+    }
+}
+
+/// The distance of a row is its number.
+struct ByNumber;
+
+impl Scorer for ByNumber {
+    fn score(&mut self, rows: &[u32], out: &mut [f32]) {
+        out.iter_mut().zip(rows).for_each(|(out, &row)| *out = row as f32);
+    }
+
+    fn score_range(&mut self, start: u32, out: &mut [f32]) {
+        out.iter_mut().zip(start..).for_each(|(out, row)| *out = row as f32);
+    }
 }
 
 /// A record of the log.

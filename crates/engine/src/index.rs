@@ -40,6 +40,12 @@ pub struct Index {
 }
 
 impl Index {
+    /// For the tests of what is inside.
+    #[cfg(test)]
+    pub(crate) fn shared(&self) -> &Shared {
+        &self.shared
+    }
+
     /// An index that lives in memory only.
     pub fn new(options: Options) -> Result<Self> {
         options.check(false)?;

@@ -12,7 +12,7 @@ use task::Task;
 use crate::error::{Code, Error, Result};
 use crate::ids::Ids;
 use crate::lists::{Lists, Look};
-use crate::recall::Without;
+use crate::recall::{Step, Without};
 use crate::record::Exact;
 use crate::space::RowScorer;
 use crate::state::{Plan, State};
@@ -92,17 +92,22 @@ impl Effort {
             return Err(Error::argument("recall: it chooses the effort, so neither ef, probes nor rerank can be given with it"));
         }
         let effort = state.efforts.as_ref().and_then(|efforts| efforts.of(k, recall));
-        Ok(effort.map_or(Self { k, ef: k, probes: 1, rerank: k, exact: true }, |effort| Self::measured(k, effort, state)))
+        Ok(effort.map_or(Self { k, ef: k, probes: 1, rerank: k, exact: true }, |step| Self::measured(k, step, state)))
     }
 
     /// An effort as [`crate::recall`] numbers them.
-    pub fn measured(k: usize, effort: usize, state: &State) -> Self {
-        let rerank = match state.plan {
-            Plan::Ivf => effort.max(k.saturating_mul(4)),
-            Plan::Flat => effort,
-            _ => rerank_of(k, effort, state),
-        };
-        Self { k, ef: effort, probes: effort, rerank, exact: false }
+    pub fn measured(k: usize, step: Step, state: &State) -> Self {
+        let effort = step.effort as usize;
+        match state.plan {
+            Plan::Ivf => Self::of_lists(k, effort, (step.rerank as usize).max(k)),
+            Plan::Flat => Self { k, ef: effort, probes: 1, rerank: effort, exact: false },
+            _ => Self { k, ef: effort, probes: 1, rerank: rerank_of(k, effort, state), exact: false },
+        }
+    }
+
+    /// So many lists, and so many of their rows.
+    pub fn of_lists(k: usize, probes: usize, rerank: usize) -> Self {
+        Self { k, ef: k, probes, rerank, exact: false }
     }
 }
 
@@ -161,7 +166,7 @@ impl Search<'_> {
     }
 
     /// Rows of 0 .. `covered` to verify, most promising first.
-    fn candidates(&self, covered: u32) -> Result<Vec<u32>> {
+    pub fn candidates(&self, covered: u32) -> Result<Vec<u32>> {
         let (state, query) = (self.state, self.query);
         if let Some(lists) = state.lists.as_ref().filter(|_| state.plan == Plan::Ivf) {
             return self.listed(lists, covered);

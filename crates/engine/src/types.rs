@@ -258,8 +258,10 @@ pub struct Stats {
 pub struct Measured {
     /// Hits asked for.
     pub k: u32,
-    /// `ef` of a graph, `rerank` where codes are scanned.
+    /// `ef` of a graph, `rerank` where codes are scanned, `probes` of lists.
     pub effort: u32,
+    /// Of lists: rows verified beside it.
+    pub rerank: Option<u32>,
     /// Mean share of the true nearest found, less its standard error.
     pub recall: f32,
 }

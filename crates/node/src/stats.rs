@@ -47,6 +47,8 @@ pub struct NativeMeasured {
     pub k: u32,
     /// `ef`, `probes` or `rerank`.
     pub effort: u32,
+    /// Rows verified beside `probes`.
+    pub rerank: Option<u32>,
     /// Mean share found, less its standard error.
     pub recall: f64,
 }
@@ -191,8 +193,8 @@ impl From<Stats> for NativeStats {
 }
 
 impl From<Measured> for NativeMeasured {
-    fn from(Measured { k, effort, recall }: Measured) -> Self {
-        Self { k, effort, recall: f64::from(recall) }
+    fn from(Measured { k, effort, rerank, recall }: Measured) -> Self {
+        Self { k, effort, rerank, recall: f64::from(recall) }
     }
 }
 
