@@ -10,7 +10,7 @@ const root = path.resolve(path.dirname(fileURLToPath(import.meta.url)), '..')
 /** Shares of the time, and the longest input in bytes. What has more states gets more. */
 const TARGETS = {
   wire: [4, 2048], name: [1, 64], manifest: [2, 1024], blob: [3, 8192], extent: [3, 12_288], log: [8, 4096], directory: [8, 12_288],
-  codec: [12, 12_288], graph: [14, 8192], ids: [2, 2048], metadata: [2, 2048], dead: [1, 1024], efforts: [1, 1024], change: [3, 2048], index: [16, 8192], options: [3, 256],
+  codec: [12, 12_288], graph: [14, 8192], lists: [8, 8192], ids: [2, 2048], metadata: [2, 2048], dead: [1, 1024], efforts: [1, 1024], change: [3, 2048], index: [16, 8192], options: [3, 256],
 }
 const LIMITS = ['-timeout=25', '-rss_limit_mb=3072', '-malloc_limit_mb=512', '-print_final_stats=1', '-reload=0']
 

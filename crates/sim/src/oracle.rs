@@ -162,7 +162,7 @@ pub fn check_search(index: &Index, contents: &Contents, recall: Recall, kind: Ki
     let k = if random.once_in(2) { contents.len() + 1 } else { 1 + random.below(8) };
     let include = Include { metadata: true, vector: false };
     let effort = Some((2 * contents.len()).max(k).max(64));
-    let params = SearchParams { k, ef: effort, rerank: effort, include, threads: 1, ..SearchParams::default() };
+    let params = SearchParams { k, ef: effort, probes: effort, rerank: effort, include, threads: 1, ..SearchParams::default() };
     let found = index.search(&Query::vector(&query), &params, &Task::new());
     let found = found.map_err(|error| Finding::of(kind, "search", &error))?;
     let wrong = |what: String| Err(Finding::new(Kind::Wrong, format!("search for {k} of {}: {what}", contents.len())));

@@ -60,6 +60,11 @@ pub fn configs() -> Vec<Config> {
             (o.vectors, o.durability) = (Some(Placement::Disk), Some(Durability::Os));
             (o.coarse, o.m) = (Some(Coarse::Hnsw), Some(4));
         }),
+        config("ivf", Before::Many, &|o| (o.coarse, o.codes, o.lists) = (Some(Coarse::Ivf), Some(Codes::Auto), Some(5))),
+        config("ivf, disk, sq8, os", Before::Many, &|o| {
+            (o.vectors, o.durability) = (Some(Placement::Disk), Some(Durability::Os));
+            (o.coarse, o.codes, o.lists) = (Some(Coarse::Ivf), Some(Codes::Sq8), Some(5));
+        }),
         // Checkpoints come by themselves, on a thread of their own.
         config("short log", Before::Few, &|o| o.log_bytes = Some(600)),
         config("short log, disk, os", Before::Few, &|o| {

@@ -14,7 +14,7 @@ import { CONFIGS } from './workload.mjs'
 /** Traced, everything is slow: not those that write much, nor the one that links rows by reading them. */
 const LIGHT = CONFIGS.filter(({ name, heavy }) => !heavy && name !== 'disk')
 /** Kinds of data files, which strace has to be told. */
-const KINDS = ['log', 'rows', 'ids', 'metadata', 'dead', 'codec', 'codes', 'graph']
+const KINDS = ['log', 'rows', 'ids', 'metadata', 'dead', 'codec', 'codes', 'graph', 'lists']
 /** Cases that one directory goes through. */
 const CASES = 6
 const OPERATIONS = 40

@@ -32,7 +32,7 @@ struct Size {
 }
 
 const SMALL: Size = Size { ids: 60, batch: 12, steps: 200 };
-/// Enough for codes of a byte or a bit.
+/// Enough for codes of a byte or a bit, and for lists.
 const LARGE: Size = Size { ids: 600, batch: 600, steps: 200 };
 /// Enough for code books.
 const HUGE: Size = Size { ids: 7_000, batch: 7_000, steps: 40 };
@@ -74,7 +74,10 @@ fn config(random: &mut Random) -> Config {
     let precision = *random.pick(&[Precision::F32, Precision::F32, Precision::F16, Precision::I8]);
     let codes =
         *random.pick(&[Codes::None, Codes::None, Codes::Sq8, Codes::Binary, Codes::Pq { bytes: dims.min(3), rotate: true }]);
-    let coarse = *random.pick(&[Coarse::Auto, Coarse::Flat, Coarse::Flat, Coarse::Hnsw]);
+    let coarse = *random.pick(&[Coarse::Auto, Coarse::Flat, Coarse::Flat, Coarse::Hnsw, Coarse::Ivf]);
+    // Half of the lists keep codes of their own.
+    let codes = if coarse == Coarse::Ivf && random.once_in(2) { Codes::Auto } else { codes };
+    let lists = *random.pick(&[None, Some(1), Some(7), Some(40)]);
     let vectors = *random.pick(&[Placement::Memory, Placement::Disk]);
     let durability = *random.pick(&[Durability::Sync, Durability::Os]);
     // With a short log, checkpoints come by themselves.
@@ -82,6 +85,7 @@ fn config(random: &mut Random) -> Config {
     Config::new("model", Before::Nothing, |o| {
         (o.dimensions, o.metric, o.precision) = (Some(dims), Some(metric), Some(precision));
         (o.codes, o.coarse, o.vectors, o.m) = (Some(codes), Some(coarse), Some(vectors), Some(8));
+        o.lists = lists;
         (o.durability, o.log_bytes) = (Some(durability), log_bytes);
     })
 }
@@ -224,7 +228,8 @@ impl Sequence<'_> {
         let count = self.random.below(5);
         let queries = self.random.vector(dims * count);
         let effort = Some(2 * self.contents.len() + 64);
-        let params = SearchParams { k: 1 + self.random.below(9), ef: effort, rerank: effort, ..SearchParams::default() };
+        let params =
+            SearchParams { k: 1 + self.random.below(9), ef: effort, probes: effort, rerank: effort, ..SearchParams::default() };
         let together = self.call("searchBatch", |index| index.search_batch(&queries, &params, &Task::new()))?;
         let index = self.index()?;
         let one = |query| index.search(&Query::vector(query), &params, &Task::new());

@@ -103,13 +103,17 @@ pub fn seed_efforts(number: u64) -> Vec<u8> {
     w.u32(random.below(100_000) as u32);
     let ladders = random.below(4) as u8;
     w.u8(ladders);
-    let mut hits = 0;
+    let (mut hits, mut reranks) = (0, Writer::new());
     for _ in 0..ladders {
         hits += 1 + random.below(100) as u32;
         w.u32(hits);
         let steps = random.below(20) as u32;
+        reranks.u32s(&(0..steps).map(|step| hits + step / 3).collect::<Vec<_>>());
         w.u32s(&(0..steps).map(|step| hits + step * step).collect::<Vec<_>>());
         w.f32s(&(0..steps).map(|step| step as f32 / 20.0).collect::<Vec<_>>());
+    }
+    if number % 2 == 1 {
+        w.raw(reranks.as_slice());
     }
     w.into_bytes()
 }

@@ -14,14 +14,15 @@ use task::Task;
 use wire::Writer;
 
 use super::input::{Input, put_part};
+use super::lists;
 use crate::disk::{Image, SimDisk};
 use crate::random::Random;
 
 const FOLDER: &str = "/index";
 /// Kinds of files, as an input numbers them. The first is an extent, with first row and stride in front.
-const KINDS: [&str; 8] = ["rows", "ids", "metadata", "dead", "codec", "codes", "graph", "efforts"];
+const KINDS: [&str; 9] = ["rows", "ids", "metadata", "dead", "codec", "codes", "graph", "efforts", "lists"];
 /// Instead of a file: a record of the log.
-const RECORD: u8 = 8;
+const RECORD: u8 = 9;
 /// Open for reading only.
 const READ_ONLY: u8 = 1;
 /// Rebuild before closing.
@@ -187,7 +188,7 @@ pub fn seed(number: u64) -> Vec<u8> {
     let asked = PartialOptions {
         dimensions: Some(1 + random.below(5)),
         metric: Some(*random.pick(&[Metric::Cosine, Metric::Dot, Metric::L2])),
-        coarse: Some(*random.pick(&[Coarse::Auto, Coarse::Flat, Coarse::Hnsw])),
+        coarse: Some(*random.pick(&[Coarse::Auto, Coarse::Flat, Coarse::Hnsw, Coarse::Ivf])),
         codes: Some(*random.pick(&codes)),
         vectors: Some(*random.pick(&[Placement::Memory, Placement::Disk])),
         precision: Some(*random.pick(&[Precision::F32, Precision::F16, Precision::I8])),
@@ -210,6 +211,7 @@ pub fn seed(number: u64) -> Vec<u8> {
     let directory = Directory::open(Arc::new(disk.clone()), Path::new(FOLDER), Mode::Read).expect("it was saved");
     take_apart(&disk, &directory, &mut bytes);
     add_codes(&asked, &mut random, &mut bytes);
+    add_lists(&asked, &mut random, &mut bytes);
     bytes
 }
 
@@ -277,5 +279,18 @@ fn add_codes(asked: &PartialOptions, random: &mut Random, bytes: &mut Vec<u8>) {
     w.u32(rows as u32);
     w.raw(&codes);
     bytes.push(5);
+    put_part(bytes, w.as_slice());
+}
+
+/// The same of lists.
+fn add_lists(asked: &PartialOptions, random: &mut Random, bytes: &mut Vec<u8>) {
+    if asked.coarse != Some(Coarse::Ivf) {
+        return;
+    }
+    let (dims, metric) = (asked.dimensions.unwrap_or(1), asked.metric.unwrap_or(Metric::Cosine));
+    let rows = 1 + random.below(3);
+    let mut w = Writer::new();
+    lists::put(random, metric, dims, rows, asked.codes == Some(Codes::Auto), &mut w);
+    bytes.push(8);
     put_part(bytes, w.as_slice());
 }

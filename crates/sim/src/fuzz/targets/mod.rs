@@ -11,6 +11,7 @@ mod frame;
 mod graph;
 mod index;
 mod input;
+mod lists;
 mod log;
 mod options;
 mod wire_reader;
@@ -38,6 +39,7 @@ pub const TARGETS: &[Target] = &[
     Target { name: "directory", run: directory::run, seed: directory::seed },
     Target { name: "codec", run: codec::run, seed: codec::seed },
     Target { name: "graph", run: graph::run, seed: graph::seed },
+    Target { name: "lists", run: lists::run, seed: lists::seed },
     Target { name: "ids", run: columns::run_ids, seed: columns::seed_ids },
     Target { name: "metadata", run: columns::run_metadata, seed: columns::seed_metadata },
     Target { name: "dead", run: columns::run_dead, seed: columns::seed_dead },

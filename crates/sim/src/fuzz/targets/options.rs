@@ -36,6 +36,7 @@ fn agreement(given: &PartialOptions, stored: &Options, on_disk: bool) {
         precision: given.precision.or(Some(stored.precision)),
         m: given.m.or(Some(stored.m)),
         ef_construction: given.ef_construction.or(Some(stored.ef_construction)),
+        lists: given.lists.or(stored.lists),
         seed: given.seed.or(Some(stored.seed)),
         ..given.clone()
     };
@@ -57,7 +58,7 @@ fn asked(input: &mut Input<'_>) -> PartialOptions {
     PartialOptions {
         dimensions: number(input),
         metric: pick(input, &[Metric::Cosine, Metric::Dot, Metric::L2]),
-        coarse: pick(input, &[Coarse::Auto, Coarse::Flat, Coarse::Hnsw]),
+        coarse: pick(input, &[Coarse::Auto, Coarse::Flat, Coarse::Hnsw, Coarse::Ivf]),
         codes: number(input).map(|bytes| Codes::Pq { bytes, rotate: bytes % 2 == 1 }).or_else(|| pick(input, &codes)),
         vectors: pick(input, &[Placement::Memory, Placement::Disk]),
         precision: pick(input, &[Precision::F32, Precision::F16, Precision::I8]),
@@ -66,6 +67,7 @@ fn asked(input: &mut Input<'_>) -> PartialOptions {
         durability: pick(input, &[Durability::Sync, Durability::Os]),
         threads: number(input),
         seed: number(input).map(|seed| seed as u64),
+        lists: number(input),
         ..PartialOptions::default()
     }
 }
@@ -94,6 +96,7 @@ pub fn seed(number: u64) -> Vec<u8> {
         bytes.extend([1, 2 + random.below(254) as u8, 1, 1 + random.below(255) as u8, random.word() as u8]);
         bytes.extend([1, random.word() as u8, 3]);
         bytes.extend(random_bytes(&mut random, 8));
+        bytes.extend([random.word() as u8 & 1, 1 + random.below(255) as u8]);
     }
     bytes
 }
