@@ -264,3 +264,6 @@ fn unit(mut row: Vec<f32>) -> Vec<f32> {
     crate::rows::to_unit(&mut row);
     row
 }
+
+#[cfg(test)]
+mod tests;
