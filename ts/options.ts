@@ -58,16 +58,19 @@ function pack(given: Partial<IndexOptions>): NativeOptions {
   }
 }
 
-function packCodes(given: unknown, dimensions = MAX_DIMENSIONS): Pick<NativeOptions, 'codes' | 'pqBytes' | 'pqRotate'> {
+function packCodes(given: unknown, dimensions = MAX_DIMENSIONS): Pick<NativeOptions, 'codes' | 'pqBytes' | 'pqRotate' | 'rabitqBits'> {
   if (typeof given !== 'object' || given === null) {
     if (given === 'sq4') throw notYet("options.codes 'sq4'")
     const wanted = ['auto', 'none', 'sq8', 'binary'] as const
     if (given === undefined || wanted.includes(given as 'auto')) return { codes: given as string | undefined }
-    throw badArgument(`options.codes must be 'auto', 'none', 'sq8', 'binary' or { type: 'pq', bytes }, not ${show(given)}`)
+    throw badArgument(`options.codes must be 'auto', 'none', 'sq8', 'binary', { type: 'rabitq' } or { type: 'pq', bytes }, not ${show(given)}`)
   }
-  const { type, bytes, rotate } = given as { type?: unknown; bytes?: unknown; rotate?: unknown }
-  if (type === 'rabitq') throw notYet("options.codes { type: 'rabitq' }")
-  if (type !== 'pq') throw badArgument(`options.codes.type must be 'pq', not ${show(type)}`)
+  const { type, bytes, rotate, bits } = given as { type?: unknown; bytes?: unknown; rotate?: unknown; bits?: unknown }
+  if (type === 'rabitq') {
+    checkNames('options.codes', given, ['type', 'bits'])
+    return { codes: 'rabitq', rabitqBits: checkInteger('options.codes.bits', bits, 1, 8) }
+  }
+  if (type !== 'pq') throw badArgument(`options.codes.type must be 'pq' or 'rabitq', not ${show(type)}`)
   checkNames('options.codes', given, ['type', 'bytes', 'rotate'])
   const pqBytes = checkInteger('options.codes.bytes', bytes, 1, dimensions)
   if (pqBytes === undefined) throw badArgument('options.codes.bytes must be given: an integer of 1 to dimensions')

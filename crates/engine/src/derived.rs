@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use coarse::hnsw::{Builder, HnswOptions};
-use coarse::{Space, hnsw::Graph};
+use coarse::{Space, hnsw::{Graph, Nodes}};
 use quant::{Codec, CodecSpec};
 use rows::Appender;
 use task::Task;
@@ -14,6 +14,7 @@ use crate::lists::{Lists, list_some};
 use crate::options::Options;
 use crate::recall;
 use crate::shared::Shared;
+use crate::nodes::pack_some;
 use crate::space::{CodeSpace, DenseSpace};
 use crate::state::{self, Plan, State};
 use crate::sync::atomic::Ordering;
@@ -29,6 +30,8 @@ pub struct Derived {
     /// Where each block of the graph ended: linking again by the same blocks gives the same graph.
     pub blocks: Vec<u32>,
     pub codes: Option<CodeColumn>,
+    /// The graph with codes beside the links, where the codes are such.
+    pub nodes: Option<Nodes>,
     pub lists: Option<Lists>,
     /// Blocks to be followed when the graph is linked again after damage.
     pub replay: Vec<u32>,
@@ -92,6 +95,7 @@ impl Derived {
             builder: Builder::new(hnsw_options(options)),
             blocks: Vec::new(),
             codes: None,
+            nodes: None,
             lists: None,
             replay: Vec::new(),
             version: 0,
@@ -209,7 +213,9 @@ pub fn step(shared: &Shared, derived: &mut Derived, drain: u32, task: &Task) -> 
     let rows = derived.codes.as_ref().filter(|_| state.over_codes).map_or(state.rows(), CodeColumn::len);
     match state.plan {
         Plan::Ivf => list_some(shared, derived, &state, rows, [block, drain], task),
-        Plan::Hnsw => link_some(shared, derived, &state, rows, [block, drain], task),
+        Plan::Hnsw => {
+            Ok(link_some(shared, derived, &state, rows, [block, drain], task)? || pack_some(shared, derived, drain, task)?)
+        }
         Plan::Exact | Plan::Flat => Ok(false),
     }
 }
@@ -319,5 +325,5 @@ pub fn resume(
     let builder =
         graph.map_or_else(|| Builder::new(hnsw_options(options)), |graph| Builder::resume(hnsw_options(options), graph));
     let (blocks, replay) = blocks.into_iter().partition(|&end| end <= linked);
-    Derived { builder, blocks, codes, lists, replay, version: 0 }
+    Derived { builder, blocks, codes, nodes: None, lists, replay, version: 0 }
 }

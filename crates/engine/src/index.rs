@@ -6,7 +6,7 @@ use std::sync::Arc;
 use std::sync::atomic::AtomicU64;
 use std::time::Instant;
 
-use coarse::hnsw::Graph;
+use coarse::hnsw::{Graph, Nodes};
 use rayon::prelude::*;
 use store::{Directory, Mode, OsVfs, Vfs};
 use task::Task;
@@ -402,6 +402,7 @@ fn empty(options: &Options, directory: Option<Directory>) -> Parts {
         dead: Tombstones::default(),
         codes: None,
         graph: Graph::default(),
+        nodes: None,
         lists: None,
         plan: first_plan(options),
         over_codes: codec_spec(options).is_some(),
@@ -439,7 +440,7 @@ fn search_one(shared: &Shared, state: &State, query: &Query<'_>, params: &Search
 fn stats(shared: &Shared) -> Stats {
     let state = shared.state();
     let [lists, list_codes] = state.lists.as_ref().map_or([0; 2], Lists::memory);
-    let graph = (state.graph.memory() + lists) as u64;
+    let graph = (state.graph.memory() + state.nodes.as_ref().map_or(0, Nodes::memory) + lists) as u64;
     let codes = list_codes as u64 + state.codes.as_ref().map_or(0, |codes| codes.bytes.bytes() + codes.codec.memory()) as u64;
     let vectors = (state.dense.records.bytes() + state.dense.file.memory()) as u64;
     let ids = (state.ids.bytes() + shared.map_read().bytes() + state.dead.bytes()) as u64;
@@ -481,6 +482,7 @@ impl Shared {
             None => Codes::None,
             Some(quant::CodecSpec::Sq8) => Codes::Sq8,
             Some(quant::CodecSpec::Binary) => Codes::Binary,
+            Some(quant::CodecSpec::Rabitq) => Codes::Rabitq { bits: 8 },
             Some(quant::CodecSpec::Pq { bytes, rotate }) => Codes::Pq { bytes, rotate },
         }
     }

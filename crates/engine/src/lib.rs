@@ -25,6 +25,7 @@ mod ids;
 mod index;
 mod lists;
 mod metadata;
+mod nodes;
 mod optimize;
 mod options;
 mod recall;
@@ -42,5 +43,5 @@ mod writer;
 
 pub use error::{Code, Error, Result};
 pub use index::Index;
-pub use options::{MAX_DIMENSIONS, Options, PartialOptions};
+pub use options::{MAX_DIMENSIONS, Options, PartialOptions, RABITQ_BITS};
 pub use types::*;

@@ -119,15 +119,18 @@ fn retrain(shared: &Shared, derived: &mut Derived, state: &State, sample: usize,
     next.codes = Some(column);
     if state.plan == Plan::Hnsw {
         link(shared, &mut next, &state.dense, true, task)?;
+        next.pack(shared, task)?;
     }
     next.version = derived.version + 1;
-    let graph = next.builder.graph();
+    let (graph, nodes) = (next.builder.graph(), next.nodes.clone());
     // Lists know nothing of these codes.
     next.lists = derived.lists.take();
     *derived = next;
     shared.trained(state.rows());
     let published = view.clone();
-    shared.publish(|state| (state.codes, state.graph, state.efforts) = (Some(published), graph, None));
+    shared.publish(|state| {
+        (state.codes, state.graph, state.nodes, state.efforts) = (Some(published), graph, nodes, None);
+    });
     Ok(view)
 }
 
@@ -178,6 +181,7 @@ fn compact(shared: &Shared, derived: &mut Derived, retrain: bool, task: &Task) -
     }
     if before.plan == Plan::Hnsw && (!before.over_codes || next.codes.is_some()) {
         link(shared, &mut next, &compacted.dense, before.over_codes, task)?;
+        next.pack(shared, task)?;
     }
     if let Some(lists) = derived.lists.as_ref().filter(|_| compacted.dense.len() > 0) {
         next.lists = Some(if lists::are_outgrown(derived, &before) {
@@ -210,6 +214,7 @@ fn compact(shared: &Shared, derived: &mut Derived, retrain: bool, task: &Task) -
         dead: compacted.dead,
         codes: next.codes.as_ref().map(CodeColumn::view),
         graph: next.builder.graph(),
+        nodes: next.nodes.clone(),
         lists: next.lists.clone(),
         dense: Dense { records: writer.records.view(), longest: writer.longest, ..compacted.dense },
         ..State::clone(&now)

@@ -9,6 +9,9 @@ pub const MAX_DIMENSIONS: usize = 4096;
 /// The most lists an index can have.
 pub const MAX_LISTS: usize = 1 << 20;
 
+/// Bits a value of the codes 'rabitq'.
+pub const RABITQ_BITS: u8 = 8;
+
 /// See [`Options::log_bytes`]: opening replays so much in well under a second.
 pub const LOG_BYTES: u64 = 64 << 20;
 
@@ -145,6 +148,12 @@ impl Options {
         within("threads", self.threads, 0, 1024)?;
         if let Codes::Pq { bytes, .. } = self.codes {
             within("codes.bytes", bytes, 1, self.dimensions)?;
+        }
+        if let Codes::Rabitq { bits } = self.codes
+            && bits != RABITQ_BITS
+        {
+            within("codes.bits", usize::from(bits), 1, 8)?;
+            return Err(Error::argument(format!("codes.bits: {bits} was given, {RABITQ_BITS} is what there is so far")));
         }
         if self.vectors == Placement::Disk && !on_disk {
             return Err(Error::argument("vectors: 'disk' needs a directory; use Index.open(path, options)"));

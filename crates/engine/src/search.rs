@@ -4,8 +4,8 @@ use std::ops::Range;
 
 use coarse::Candidate;
 use coarse::flat::{self, Margin};
-use coarse::hnsw::ScratchPool;
-use kernels::Scorer;
+use coarse::hnsw::{Nodes, ScratchPool, Wanted};
+use kernels::{NibbleTables, Scorer};
 use quant::CodecSpec;
 use task::Task;
 
@@ -15,7 +15,7 @@ use crate::lists::{Lists, Look};
 use crate::recall::{Step, Without};
 use crate::record::Exact;
 use crate::space::RowScorer;
-use crate::state::{Plan, State};
+use crate::state::{Codes, Plan, State};
 use crate::types::{Hit, Metric, Query, SearchParams};
 
 /// Effort where the caller names none.
@@ -25,6 +25,8 @@ const DEFAULT_RERANK: usize = 256;
 
 /// The same where lists are looked into.
 const DEFAULT_LISTED: usize = 100;
+/// So many rows that came after the nodes were made are scanned by their codes; where there are more, the graph is walked.
+const NEWER: u32 = 4096;
 /// One list in so many is looked into where the caller names no number.
 const PROBES: usize = 24;
 
@@ -77,7 +79,7 @@ impl Effort {
         let probes = params.probes.unwrap_or_else(|| default_probes(state));
         let default_rerank = match state.plan {
             Plan::Ivf => DEFAULT_LISTED.max(k.saturating_mul(8)),
-            Plan::Flat if !is_sq8(state) => DEFAULT_RERANK.max(k.saturating_mul(10)),
+            Plan::Flat if !is_fine(state) => DEFAULT_RERANK.max(k.saturating_mul(10)),
             _ => rerank_of(k, ef, state),
         };
         Ok(Self { k, ef, probes, rerank: params.rerank.unwrap_or(default_rerank), exact: false })
@@ -116,14 +118,15 @@ fn default_probes(state: &State) -> usize {
     state.lists.as_ref().map_or(1, |lists| (lists.shape().lists() / PROBES).max(8))
 }
 
-fn is_sq8(state: &State) -> bool {
-    state.codes.as_ref().is_some_and(|codes| codes.codec.spec() == CodecSpec::Sq8)
+/// Whether codes have a byte a value.
+fn is_fine(state: &State) -> bool {
+    state.codes.as_ref().is_some_and(|codes| matches!(codes.codec.spec(), CodecSpec::Sq8 | CodecSpec::Rabitq))
 }
 
 /// Rows to verify of those that a pool of `ef` found by codes.
 fn rerank_of(k: usize, ef: usize, state: &State) -> usize {
     // A byte a dimension misplaces a row by a few ranks only.
-    if is_sq8(state) { k.saturating_mul(2).saturating_add(16).min(ef) } else { ef }
+    if is_fine(state) { k.saturating_mul(2).saturating_add(16).min(ef) } else { ef }
 }
 
 /// One search in one state of the index.
@@ -172,6 +175,9 @@ impl Search<'_> {
             return self.listed(lists, covered);
         }
         if let Some(codes) = state.codes.as_ref().filter(|_| state.over_codes) {
+            if let Some(nodes) = state.nodes.as_ref().filter(|nodes| covered <= nodes.len().saturating_add(NEWER)) {
+                return self.by_nodes(nodes, codes, covered);
+            }
             let found = self.find(&mut codes.scorer(query.candidates), covered)?;
             return Ok(found.iter().take(self.effort.rerank).map(|c| c.row).collect());
         }
@@ -200,6 +206,29 @@ impl Search<'_> {
         let found = lists.find(query, Look { keep: effort.k, margin, ..look }, &mut scorer, live, self.task)?;
         scorer.failure().map_or(Ok(()), Err)?;
         Ok(undecided(&found, effort.k, margin))
+    }
+
+    /// The same by the neighbours' codes in `nodes`, and of the rows that came after them by their own.
+    fn by_nodes(&self, nodes: &Nodes, codes: &Codes, covered: u32) -> Result<Vec<u32>> {
+        let mut scorer = codes.scorer(self.query.candidates);
+        let mut tables = NibbleTables::default();
+        scorer.sign_tables(&mut tables);
+        let live = |row| row < covered && self.is_live(row);
+        let wanted = Wanted { ef: self.effort.ef, tables: &tables, hidden: self.hidden };
+        let graph = &self.state.graph;
+        let mut found = self.scratch.with(|scratch| match self.hidden {
+            None => nodes.search(graph, &mut scorer, &wanted, live, scratch, self.task),
+            Some(row) => nodes.search(graph, &mut Without { scorer: &mut scorer, row }, &wanted, live, scratch, self.task),
+        })?;
+        if nodes.len() < covered {
+            let newer = flat::scan(&mut scorer, nodes.len()..covered, self.effort.rerank, Margin::default(), live, self.task)?;
+            found.extend(newer);
+        }
+        if found.len() > self.effort.rerank {
+            found.select_nth_unstable(self.effort.rerank - 1);
+            found.truncate(self.effort.rerank);
+        }
+        Ok(found.iter().map(|c| c.row).collect())
     }
 
     /// A hidden row is as far away as can be, so that no walk goes through it.

@@ -381,6 +381,7 @@ pub fn codec_spec(options: &Options) -> Option<CodecSpec> {
         Codes::Auto | Codes::None => None,
         Codes::Sq8 => Some(CodecSpec::Sq8),
         Codes::Binary => Some(CodecSpec::Binary),
+        Codes::Rabitq { .. } => Some(CodecSpec::Rabitq),
         Codes::Pq { bytes, rotate } => Some(CodecSpec::Pq { bytes, rotate }),
     }
 }

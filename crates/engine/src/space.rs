@@ -4,8 +4,9 @@ use std::ops::Range;
 use std::sync::Mutex;
 
 use coarse::Space;
-use kernels::{Metric, Scorer, Strided, kernels};
-use quant::{CodeScorer, Codec};
+use coarse::hnsw::Coder;
+use kernels::Scorer;
+use quant::{CodeScorer, CodeSet, Rabitq};
 use task::Task;
 
 use crate::dense::{Dense, RecordScorer};
@@ -149,7 +150,7 @@ impl FileScorer<'_> {
     }
 }
 
-/// Codes, decoded where two rows meet.
+/// Codes.
 pub struct CodeSpace<'a> {
     codes: &'a Codes,
 }
@@ -158,10 +159,6 @@ impl<'a> CodeSpace<'a> {
     /// Over all encoded rows.
     pub fn new(codes: &'a Codes) -> Self {
         Self { codes }
-    }
-
-    fn codec(&self) -> &Codec {
-        &self.codes.codec
     }
 }
 
@@ -178,29 +175,59 @@ impl Space for CodeSpace<'_> {
     }
 
     fn gather(&self, rows: &[u32], set: &mut CodeSet) {
-        let dims = self.codec().dims();
-        set.values.resize(rows.len() * dims, 0.0);
-        for (&row, values) in rows.iter().zip(set.values.chunks_exact_mut(dims)) {
-            self.codec().expand(self.codes.row(row), values);
-        }
+        self.codes.codec.gather(rows.iter().map(|&row| self.codes.row(row)), set);
     }
 
     fn between(&self, set: &mut CodeSet, one: u32, others: &[u32], out: &mut [f32]) {
-        let dims = self.codec().dims();
-        let rows = Strided::new(bytemuck::cast_slice(&set.values), dims * size_of::<f32>(), set.values.len() / dims);
-        let one = &set.values[one as usize * dims..][..dims];
-        if self.codec().metric() == Metric::L2 {
-            kernels().gather_l2_f32(one, rows, others, out);
-        } else {
-            // Cosine's codes stand for rows of unit length.
-            kernels().gather_dot_f32(one, rows, others, out);
-            out.iter_mut().for_each(|distance| *distance = 1.0 - *distance);
-        }
+        self.codes.codec.between(set, one, others, out);
     }
 }
 
-/// Rows decoded to be compared.
-#[derive(Default)]
-pub struct CodeSet {
-    values: Vec<f32>,
+/// Codes whose differences have signs.
+pub struct SignSpace<'a> {
+    codes: CodeSpace<'a>,
+    codec: &'a Rabitq,
+}
+
+impl<'a> SignSpace<'a> {
+    /// Over all encoded rows, if they are of such a codec.
+    pub fn new(codes: &'a Codes) -> Option<Self> {
+        let codec = codes.rabitq()?;
+        Some(Self { codes: CodeSpace::new(codes), codec })
+    }
+}
+
+impl Space for SignSpace<'_> {
+    type Scorer<'a>
+        = CodeScorer<'a>
+    where
+        Self: 'a;
+
+    type Set = CodeSet;
+
+    fn scorer(&self, row: u32) -> CodeScorer<'_> {
+        self.codes.scorer(row)
+    }
+
+    fn gather(&self, rows: &[u32], set: &mut CodeSet) {
+        self.codes.gather(rows, set);
+    }
+
+    fn between(&self, set: &mut CodeSet, one: u32, others: &[u32], out: &mut [f32]) {
+        self.codes.between(set, one, others, out);
+    }
+}
+
+impl Coder for SignSpace<'_> {
+    fn subspaces(&self) -> usize {
+        self.codec.subspaces()
+    }
+
+    fn code(&self, node: u32, others: &[u32], codes: &mut [u8], add: &mut [f32], mul: &mut [f32]) {
+        let node = self.codes.codes.row(node);
+        for (at, (&other, signs)) in others.iter().zip(codes.chunks_exact_mut(self.codec.subspaces())).enumerate() {
+            let seen = self.codec.neighbour(node, self.codes.codes.row(other), signs);
+            (add[at], mul[at]) = (seen.add, seen.mul);
+        }
+    }
 }

@@ -2,9 +2,9 @@
 
 use std::sync::Arc;
 
-use coarse::hnsw::Graph;
+use coarse::hnsw::{Graph, Nodes};
 use kernels::Strided;
-use quant::{CodeScorer, Codec};
+use quant::{CodeScorer, Codec, Rabitq};
 use rows::View;
 
 use crate::dense::Dense;
@@ -65,6 +65,14 @@ impl Codes {
         self.codec.scorer_of_code(self.row(row), self.strided())
     }
 
+    /// The codec, if it is one whose differences have signs.
+    pub fn rabitq(&self) -> Option<&Rabitq> {
+        match &*self.codec {
+            Codec::Rabitq(codec) => Some(codec),
+            _ => None,
+        }
+    }
+
     fn strided(&self) -> Strided<'_> {
         Strided::new(&self.bytes, self.codec.code_bytes(), self.len() as usize)
     }
@@ -88,6 +96,8 @@ pub struct State {
     pub codes: Option<Codes>,
     /// Links.
     pub graph: Graph,
+    /// The links once more with codes beside them, once made.
+    pub nodes: Option<Nodes>,
     /// Lists, once trained.
     pub lists: Option<Lists>,
     /// How candidates are found.

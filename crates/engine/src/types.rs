@@ -187,6 +187,11 @@ pub enum Codes {
         /// Rotate first (OPQ).
         rotate: bool,
     },
+    /// A few bits of every value of the turned row.
+    Rabitq {
+        /// Bits a value, 1 to 8.
+        bits: u8,
+    },
 }
 
 /// Where the vectors live.

@@ -1,6 +1,6 @@
 //! Options by their public names.
 
-use engine::{Coarse, Code, Codes, Durability, Error, Metric, Options, PartialOptions, Placement, Precision};
+use engine::{Coarse, Code, Codes, Durability, Error, Metric, Options, PartialOptions, Placement, Precision, RABITQ_BITS};
 use napi_derive::napi;
 
 /// Options as JavaScript gives and gets them. Names are checked there; `undefined` stands for what was not given.
@@ -13,12 +13,14 @@ pub struct NativeOptions {
     pub metric: Option<String>,
     /// `auto`, `flat`, `hnsw`, `ivf`.
     pub coarse: Option<String>,
-    /// `auto`, `none`, `sq8`, `binary`, `pq`.
+    /// `auto`, `none`, `sq8`, `binary`, `pq`, `rabitq`.
     pub codes: Option<String>,
     /// Of `pq`: bytes a vector.
     pub pq_bytes: Option<u32>,
     /// Of `pq`: rotate first.
     pub pq_rotate: Option<bool>,
+    /// For `rabitq`.
+    pub rabitq_bits: Option<u32>,
     /// `memory`, `disk`.
     pub vectors: Option<String>,
     /// `f32`, `f16`, `i8`.
@@ -42,12 +44,14 @@ pub struct NativeOptions {
 /// Codes by their public names.
 #[napi(object, object_from_js = false)]
 pub struct NativeCodes {
-    /// `auto`, `none`, `sq8`, `binary`, `pq`.
+    /// `auto`, `none`, `sq8`, `binary`, `pq`, `rabitq`.
     pub codes: String,
     /// Of `pq`: bytes a vector.
     pub pq_bytes: Option<u32>,
     /// Of `pq`: rotate first.
     pub pq_rotate: Option<bool>,
+    /// For `rabitq`.
+    pub rabitq_bits: Option<u32>,
 }
 
 const METRICS: [(&str, Metric); 3] = [("cosine", Metric::Cosine), ("dot", Metric::Dot), ("l2", Metric::L2)];
@@ -87,6 +91,7 @@ impl NativeOptions {
                 let bytes = self.pq_bytes.ok_or_else(|| Error::new(Code::Argument, "codes.bytes: missing"))? as usize;
                 Ok(Codes::Pq { bytes, rotate: self.pq_rotate.unwrap_or(true) })
             }
+            "rabitq" => Ok(Codes::Rabitq { bits: self.rabitq_bits.map_or(RABITQ_BITS, |bits| bits.min(255) as u8) }),
             _ => Err(Error::new(Code::Argument, format!("codes: {name:?} is not known"))),
         }
     }
@@ -102,6 +107,7 @@ impl From<&Options> for NativeOptions {
             codes: Some(codes.codes),
             pq_bytes: codes.pq_bytes,
             pq_rotate: codes.pq_rotate,
+            rabitq_bits: codes.rabitq_bits,
             vectors: Some(name(options.vectors, &PLACEMENTS)),
             precision: Some(name(options.precision, &PRECISIONS)),
             m: Some(options.m as u32),
@@ -117,13 +123,14 @@ impl From<&Options> for NativeOptions {
 
 impl From<Codes> for NativeCodes {
     fn from(codes: Codes) -> Self {
-        let plain = |name: &str| Self { codes: name.into(), pq_bytes: None, pq_rotate: None };
+        let plain = |name: &str| Self { codes: name.into(), pq_bytes: None, pq_rotate: None, rabitq_bits: None };
         match codes {
             Codes::Auto => plain("auto"),
             Codes::None => plain("none"),
             Codes::Sq8 => plain("sq8"),
             Codes::Binary => plain("binary"),
-            Codes::Pq { bytes, rotate } => Self { codes: "pq".into(), pq_bytes: Some(bytes as u32), pq_rotate: Some(rotate) },
+            Codes::Pq { bytes, rotate } => Self { pq_bytes: Some(bytes as u32), pq_rotate: Some(rotate), ..plain("pq") },
+            Codes::Rabitq { bits } => Self { rabitq_bits: Some(u32::from(bits)), ..plain("rabitq") },
         }
     }
 }

@@ -1,5 +1,5 @@
 use crate::scorer::{CodeScorer, Query};
-use crate::{Binary, Pq, Sq8};
+use crate::{Binary, Pq, Rabitq, Sq8};
 use kernels::{Metric, Strided};
 use task::{Aborted, Task};
 use wire::{Error, Reader, Writer};
@@ -22,6 +22,8 @@ pub enum CodecSpec {
         /// matrix of `dims` x `dims`. Beyond 1,024 dimensions, blocks of at most so many are rotated.
         rotate: bool,
     },
+    /// A byte a value that is kept, and eight bytes.
+    Rabitq,
 }
 
 /// A trained codec.
@@ -33,6 +35,8 @@ pub enum Codec {
     Binary(Binary),
     /// See [`Pq`].
     Pq(Pq),
+    /// See [`Rabitq`].
+    Rabitq(Rabitq),
 }
 
 /// The same method of whichever codec it is.
@@ -42,6 +46,7 @@ macro_rules! each {
             Codec::Sq8($codec) => $call,
             Codec::Binary($codec) => $call,
             Codec::Pq($codec) => $call,
+            Codec::Rabitq($codec) => $call,
         }
     };
 }
@@ -53,6 +58,7 @@ impl Codec {
             CodecSpec::Sq8 | CodecSpec::Binary => 256,
             CodecSpec::Pq { rotate: false, .. } => 256 * 16,
             // A covariance of few rows has axes by chance only.
+            CodecSpec::Rabitq => 2048.max(4 * dims),
             CodecSpec::Pq { rotate: true, .. } => (256 * 16).max(4 * dims),
         }
     }
@@ -78,6 +84,7 @@ impl Codec {
                 assert!((1..=dims).contains(&bytes), "pq of {bytes} bytes for {dims} dimensions");
                 Self::Pq(Pq::train(metric, dims, bytes, rotate, sample, seed, task)?)
             }
+            CodecSpec::Rabitq => Self::Rabitq(Rabitq::train(metric, dims, sample, seed, task)?),
         })
     }
 
@@ -97,6 +104,7 @@ impl Codec {
             Self::Sq8(_) => CodecSpec::Sq8,
             Self::Binary(_) => CodecSpec::Binary,
             Self::Pq(pq) => CodecSpec::Pq { bytes: pq.code_bytes(), rotate: pq.rotates() },
+            Self::Rabitq(_) => CodecSpec::Rabitq,
         }
     }
 
@@ -135,6 +143,7 @@ impl Codec {
             Self::Sq8(codec) => Query::Sq8(codec.query(query)),
             Self::Binary(codec) => Query::Binary(codec.query(query)),
             Self::Pq(codec) => Query::Pq(codec.query(query)),
+            Self::Rabitq(codec) => Query::Rabitq(codec.query(query)),
         };
         CodeScorer { codes, query }
     }
@@ -159,14 +168,16 @@ impl Codec {
     /// # Panics
     /// If `code` is not of [`code_bytes`](Self::code_bytes) or the stride of `codes` is less.
     pub fn scorer_of_code<'a>(&'a self, code: &[u8], codes: Strided<'a>) -> CodeScorer<'a> {
-        let mut values = vec![0.0; self.dims()];
-        self.expand(code, &mut values);
+        assert!(code.len() == self.code_bytes() && codes.stride() >= code.len(), "a code or rows of the wrong length");
+        let expanded = || {
+            let mut values = vec![0.0; self.dims()];
+            self.expand(code, &mut values);
+            values
+        };
         match self {
-            Self::Pq(pq) => {
-                assert!(codes.stride() >= pq.code_bytes(), "rows are shorter than a code");
-                CodeScorer { codes, query: Query::Pq(pq.query_turned(&values)) }
-            }
-            _ => self.scorer(&values, codes),
+            Self::Pq(pq) => CodeScorer { codes, query: Query::Pq(pq.query_turned(&expanded())) },
+            Self::Rabitq(codec) => CodeScorer { codes, query: Query::Rabitq(codec.query_of_code(code)) },
+            Self::Sq8(_) | Self::Binary(_) => self.scorer(&expanded(), codes),
         }
     }
 
@@ -181,6 +192,7 @@ impl Codec {
             Self::Sq8(_) => 0,
             Self::Binary(_) => 1,
             Self::Pq(_) => 2,
+            Self::Rabitq(_) => 3,
         });
         w.u8(match self.metric() {
             Metric::Cosine => 0,
@@ -197,7 +209,7 @@ impl Codec {
     /// # Errors
     /// Where the bytes are not a codec's.
     pub fn read(r: &mut Reader) -> Result<Self, Error> {
-        let kind = r.variant(3)?;
+        let kind = r.variant(4)?;
         let metric = match r.variant(3)? {
             0 => Metric::Cosine,
             1 => Metric::Dot,
@@ -210,7 +222,8 @@ impl Codec {
         Ok(match kind {
             0 => Self::Sq8(Sq8::read(metric, dims, r)?),
             1 => Self::Binary(Binary::read(metric, dims, r)?),
-            _ => Self::Pq(Pq::read(metric, dims, r)?),
+            2 => Self::Pq(Pq::read(metric, dims, r)?),
+            _ => Self::Rabitq(Rabitq::read(metric, dims, r)?),
         })
     }
 }

@@ -11,10 +11,12 @@
 mod binary;
 mod codec;
 mod pq;
+mod rabitq;
 mod residual;
 mod rotation;
 mod rows;
 mod scorer;
+mod set;
 mod sq8;
 mod wire_form;
 
@@ -24,6 +26,8 @@ mod tests;
 pub use binary::Binary;
 pub use codec::{Codec, CodecSpec, MAX_DIMS};
 pub use pq::Pq;
+pub use rabitq::{Rabitq, Signs};
 pub use residual::{Residual, ResidualScratch};
 pub use scorer::CodeScorer;
+pub use set::CodeSet;
 pub use sq8::Sq8;

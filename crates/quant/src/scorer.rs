@@ -1,7 +1,8 @@
 use crate::binary::BinaryQuery;
 use crate::pq::PqQuery;
+use crate::rabitq::RabitqQuery;
 use crate::sq8::Sq8Query;
-use kernels::{Scorer, Strided, kernels};
+use kernels::{NibbleTables, Scorer, Strided, kernels};
 
 /// Rows whose integer products are kept on the stack at a time.
 pub(crate) const CHUNK: usize = 256;
@@ -19,6 +20,20 @@ pub(crate) enum Query {
     Sq8(Sq8Query),
     Binary(BinaryQuery),
     Pq(PqQuery),
+    Rabitq(RabitqQuery),
+}
+
+impl CodeScorer<'_> {
+    /// Makes the tables that sum up the query's values by the signs of [`crate::Rabitq::neighbour`].
+    ///
+    /// # Panics
+    /// If the codes are not of a [`crate::Rabitq`].
+    pub fn sign_tables(&self, tables: &mut NibbleTables) {
+        match &self.query {
+            Query::Rabitq(query) => query.sign_tables(tables),
+            _ => panic!("codes without signs"),
+        }
+    }
 }
 
 impl Scorer for CodeScorer<'_> {
@@ -28,6 +43,7 @@ impl Scorer for CodeScorer<'_> {
             Query::Sq8(query) => query.score(self.codes, rows, out),
             Query::Binary(query) => query.score(self.codes, rows, out),
             Query::Pq(query) => query.score(self.codes, rows, out),
+            Query::Rabitq(query) => query.score(self.codes, rows, out),
         }
     }
 
@@ -36,6 +52,7 @@ impl Scorer for CodeScorer<'_> {
             Query::Sq8(query) => query.score_range(self.codes, start, out),
             Query::Binary(query) => query.score_range(self.codes, start, out),
             Query::Pq(query) => query.score_range(self.codes, start, out),
+            Query::Rabitq(query) => query.score_range(self.codes, start, out),
         }
     }
 

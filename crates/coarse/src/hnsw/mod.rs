@@ -15,11 +15,13 @@
 mod build;
 mod file;
 mod layer;
+mod nodes;
 mod pool;
 mod prune;
 mod search;
 
 pub use build::{Builder, LinkError};
+pub use nodes::{Coder, Nodes, Wanted};
 pub use search::{Graph, Scratch, ScratchPool};
 
 /// Rows a graph can hold: two bits of a row number serve the search as marks.

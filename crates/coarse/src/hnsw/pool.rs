@@ -103,6 +103,13 @@ impl Pool {
         self.entries.get(self.cursor..)?.iter().find(|&&entry| entry & EXPANDED == 0).map(|&entry| member(entry))
     }
 
+    /// The `count` members that `next` would give now, without taking them.
+    #[inline]
+    pub(super) fn upcoming(&self, count: usize) -> impl Iterator<Item = u32> + '_ {
+        let waiting = self.entries[self.cursor.min(self.entries.len())..].iter().filter(|&&entry| entry & EXPANDED == 0);
+        waiting.take(count).map(|&entry| member(entry))
+    }
+
     /// Live members, nearest first.
     pub(super) fn live(&self) -> impl Iterator<Item = Candidate> + '_ {
         let live = self.entries.iter().filter(|&&entry| entry & DEAD == 0);

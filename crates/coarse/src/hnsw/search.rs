@@ -19,10 +19,11 @@ pub struct Graph {
 #[derive(Default)]
 pub struct Scratch {
     pub(super) pool: Pool,
-    visited: Visited,
+    pub(super) visited: Visited,
     members: Vec<u32>,
     rows: Vec<u32>,
-    distances: Vec<f32>,
+    pub(super) distances: Vec<f32>,
+    pub(super) marks: Vec<u32>,
 }
 
 /// Scratch memory of finished searches, for the next ones.
@@ -123,7 +124,7 @@ impl<'a, S: Scorer> Walk<'a, S> {
     /// Fills the scratch pool with up to `ef` live members of this layer; they are local numbers.
     pub(super) fn expand(&mut self, ef: usize, live: impl Fn(u32) -> bool, task: &Task) -> Result<(), Aborted> {
         let layer = &self.graph.layers[self.layer];
-        let Scratch { pool, visited, members, rows, distances } = &mut *self.scratch;
+        let Scratch { pool, visited, members, rows, distances, .. } = &mut *self.scratch;
         pool.start(ef);
         visited.start(layer.len() as usize);
         visited.insert(self.nearest.row);
@@ -159,6 +160,11 @@ impl<'a, S: Scorer> Walk<'a, S> {
         }
         self.nearest.row = self.graph.layers[self.layer].down(self.nearest.row);
         self.layer -= 1;
+    }
+
+    /// Where the walk stands, as a local number.
+    pub(super) fn nearest(&self) -> Candidate {
+        self.nearest
     }
 
     /// What `expand` found, as local numbers.

@@ -127,6 +127,7 @@ impl Loading<'_> {
             dead,
             codes: derived.codes.as_ref().map(CodeColumn::view),
             graph: derived.builder.graph(),
+            nodes: None,
             lists: derived.lists.clone(),
             plan: counts.plan,
             over_codes: codec_spec(self.options).is_some(),

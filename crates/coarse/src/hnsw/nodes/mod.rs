@@ -1,0 +1,189 @@
+//! The graph once more, with the codes of every row's neighbours beside it.
+//!
+//! A search that stands on a row wants the distances of all its neighbours, which lie anywhere in memory. Here half-byte codes of
+//! them lie in the row's own node, in blocks of 32 that one scan estimates at once, and the few that come near are all that is
+//! ever looked up (NGT-QG, Iwasaki 2021; SymphonyQG, Gou, Gao, Xu & Long 2025, from whom comes also that no node has an empty
+//! place). The codes are relative to the row: what they are is the caller's business, a [`Coder`]'s.
+//!
+//! Nodes are made of a graph and its rows' codes at one time and never change.
+
+mod search;
+
+pub use search::Wanted;
+
+use kernels::{Scorer, block_bytes, pack_nibbles};
+use rayon::prelude::*;
+use rows::{Appender, View};
+use task::Task;
+
+use super::{Graph, LinkError, NONE};
+use crate::Space;
+
+/// Neighbours of a block.
+const BLOCK: usize = 32;
+/// Nodes made at a time.
+const PIECE: u32 = 4096;
+
+/// What codes neighbours.
+pub trait Coder: Space {
+    /// Half bytes of a neighbour's code: at least 1.
+    fn subspaces(&self) -> usize;
+
+    /// Codes rows as seen from `node`: [`subspaces`](Self::subspaces) numbers below 16 each, and what makes a distance of
+    /// the sum that a query's tables give for them: `distance(node) + add + mul * sum`.
+    fn code(&self, node: u32, others: &[u32], codes: &mut [u8], add: &mut [f32], mul: &mut [f32]);
+}
+
+/// Where the parts of a node lie.
+#[derive(Debug, Clone, Copy)]
+struct Layout {
+    blocks: usize,
+    /// Bytes of a block's codes.
+    code_bytes: usize,
+    /// Bytes from one node to the next: whole cache lines.
+    stride: usize,
+}
+
+impl Layout {
+    fn new(degree: usize, subspaces: usize) -> Self {
+        let (blocks, code_bytes) = (degree.div_ceil(BLOCK), block_bytes(subspaces));
+        let bytes = blocks * (code_bytes + BLOCK * (2 * size_of::<f32>() + size_of::<u32>()));
+        Self { blocks, code_bytes, stride: bytes.next_multiple_of(64) }
+    }
+
+    fn places(&self) -> usize {
+        self.blocks * BLOCK
+    }
+}
+
+/// One node's parts.
+struct Node<'a> {
+    codes: &'a [u8],
+    add: &'a [f32],
+    mul: &'a [f32],
+    /// Rows; [`NONE`] where no neighbour is.
+    rows: &'a [u32],
+}
+
+/// Nodes of rows 0 .. [`Nodes::len`]. Cheap to clone.
+#[derive(Clone)]
+pub struct Nodes {
+    bytes: View<u8>,
+    layout: Layout,
+}
+
+impl Nodes {
+    /// Nodes of all rows of `graph`, on all threads of the current rayon pool. Free places are given to the nearest
+    /// neighbours of neighbours.
+    ///
+    /// # Errors
+    /// Where memory does not suffice, or `task` is cancelled.
+    pub fn build(graph: &Graph, coder: &impl Coder, task: &Task) -> Result<Self, LinkError> {
+        let degree = graph.layers.first().map_or(BLOCK, |layer| layer.degree());
+        let layout = Layout::new(degree, coder.subspaces());
+        let mut bytes = Appender::new();
+        bytes.reserve_exact(graph.len() as usize * layout.stride)?;
+        let mut piece = Vec::new();
+        for start in (0..graph.len()).step_by(PIECE as usize) {
+            task.check()?;
+            let end = graph.len().min(start + PIECE);
+            piece.clear();
+            piece.resize((end - start) as usize * layout.stride, 0);
+            let nodes = piece.par_chunks_exact_mut(layout.stride).enumerate();
+            nodes.for_each_init(Making::default, |making, (at, node)| {
+                making.make(graph, coder, layout, start + at as u32, node);
+            });
+            bytes.extend(&piece)?;
+            task.report("nodes", u64::from(end), u64::from(graph.len()));
+        }
+        Ok(Self { bytes: bytes.view(), layout })
+    }
+
+    /// Rows that have a node.
+    pub fn len(&self) -> u32 {
+        (self.bytes.len() / self.layout.stride) as u32
+    }
+
+    /// Whether no row has.
+    pub fn is_empty(&self) -> bool {
+        self.bytes.is_empty()
+    }
+
+    /// Bytes held.
+    pub fn memory(&self) -> usize {
+        self.bytes.bytes()
+    }
+
+    fn at(&self, row: u32) -> &[u8] {
+        &self.bytes[row as usize * self.layout.stride..][..self.layout.stride]
+    }
+
+    #[inline]
+    fn node(&self, row: u32) -> Node<'_> {
+        let Layout { blocks, code_bytes, .. } = self.layout;
+        let (codes, rest) = self.at(row).split_at(blocks * code_bytes);
+        let values: &[f32] = bytemuck::cast_slice(rest);
+        let (add, rest) = values.split_at(self.layout.places());
+        let (mul, rest) = rest.split_at(self.layout.places());
+        Node { codes, add, mul, rows: bytemuck::cast_slice(&rest[..self.layout.places()]) }
+    }
+}
+
+/// What one thread makes nodes in.
+#[derive(Default)]
+struct Making {
+    near: Vec<u32>,
+    further: Vec<u32>,
+    distances: Vec<f32>,
+    codes: Vec<u8>,
+    blocks: Vec<u8>,
+    add: Vec<f32>,
+    mul: Vec<f32>,
+}
+
+impl Making {
+    fn make(&mut self, graph: &Graph, coder: &impl Coder, layout: Layout, row: u32, node: &mut [u8]) {
+        self.fill_up(graph, coder, layout, row);
+        let (places, subspaces) = (layout.places(), coder.subspaces());
+        self.codes.clear();
+        self.codes.resize(places * subspaces, 0);
+        self.add.clear();
+        // No estimate of an empty place is below any bound.
+        self.add.resize(places, f32::INFINITY);
+        self.mul.clear();
+        self.mul.resize(places, 0.0);
+        let count = self.near.len();
+        coder.code(row, &self.near, &mut self.codes[..count * subspaces], &mut self.add[..count], &mut self.mul[..count]);
+        self.blocks.clear();
+        pack_nibbles(&self.codes, subspaces, &mut self.blocks);
+        self.near.resize(places, NONE);
+        let parts = [&self.blocks, bytemuck::cast_slice(&self.add), bytemuck::cast_slice(&self.mul), bytemuck::cast_slice(&self.near)];
+        let mut rest = node;
+        for part in parts {
+            let (place, others) = rest.split_at_mut(part.len());
+            place.copy_from_slice(part);
+            rest = others;
+        }
+    }
+
+    /// The row's neighbours, and the nearest of theirs as long as there is room.
+    fn fill_up(&mut self, graph: &Graph, coder: &impl Coder, layout: Layout, row: u32) {
+        let Self { near, further, distances, .. } = self;
+        let layer = &graph.layers[0];
+        near.clear();
+        near.extend(layer.neighbours(row).take(layout.places()));
+        let room = layout.places() - near.len();
+        further.clear();
+        if room > 0 {
+            further.extend(near.iter().flat_map(|&neighbour| layer.neighbours(neighbour)));
+            further.sort_unstable();
+            further.dedup();
+            further.retain(|other| *other != row && !near.contains(other));
+        }
+        distances.resize(further.len(), 0.0);
+        coder.scorer(row).score(further, distances);
+        let mut order: Vec<(f32, u32)> = distances.iter().copied().zip(further.iter().copied()).collect();
+        order.sort_unstable_by(|a, b| a.0.total_cmp(&b.0).then(a.1.cmp(&b.1)));
+        near.extend(order.iter().take(room).map(|&(_, other)| other));
+    }
+}

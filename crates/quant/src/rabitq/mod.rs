@@ -1,0 +1,270 @@
+//! Rotated codes with a byte a value, and single bits of what separates two rows.
+//!
+//! After RaBitQ (Gao & Long: *RaBitQ: quantizing high-dimensional vectors with a theoretical error bound*, 2024; and of more
+//! bits, 2025): a row is turned at random, so that no value of it matters more than another, and then rounded with a
+//! step of its own. Here the directions that matter are found first ([`Projection`]); what the others hold enters only as a
+//! length.
+//!
+//! The bits are those of SymphonyQG (Gou, Gao, Xu & Long, 2025): the signs of a neighbour's difference from a row estimate how much
+//! nearer to a query it is, once the distance of the row itself is known.
+
+mod projection;
+
+use kernels::{Kernels, Metric, NibbleTables, Strided, kernels};
+use task::{Aborted, Task};
+use wire::{Error, Reader, Writer};
+
+use crate::rows::{encode_blocks, prepared};
+use crate::scorer::{CHUNK, f32_at};
+use projection::Projection;
+
+/// What stands for zero.
+const MIDDLE: i32 = 128;
+/// The largest level on either side of it.
+const LARGEST: f32 = 127.0;
+/// Values that share a table of the bits.
+const WIDTH: usize = 4;
+
+/// A projection, then a byte a value with a step of the row's own.
+///
+/// A code row is [`kept`](Self::kept) bytes, the row's factor (`f32`) and its step (`f32`). With `y` the projected difference
+/// from the centre, `distance(q, x) = base(q) + factor(x) + slope * y(q) . y(x)`, where the slope is -2 for
+/// [`Metric::L2`] and -1 for the others: the factor of a row is exact, only the product is an estimate.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Rabitq {
+    metric: Metric,
+    projection: Projection,
+}
+
+/// Which of a neighbour's projected values lie above the row's own, in fours; and what turns a query's sum over them into the neighbour's distance.
+#[derive(Debug, Clone, Copy)]
+pub struct Signs {
+    /// To be added to the row's own distance.
+    pub add: f32,
+    /// To be multiplied with the sum.
+    pub mul: f32,
+}
+
+impl Rabitq {
+    pub(crate) fn train(metric: Metric, dims: usize, rows: &[f32], seed: u64, task: &Task) -> Result<Self, Aborted> {
+        Ok(Self { metric, projection: Projection::train(metric, dims, rows, seed, task)? })
+    }
+
+    pub(crate) fn dims(&self) -> usize {
+        self.projection.dims()
+    }
+
+    pub(crate) fn metric(&self) -> Metric {
+        self.metric
+    }
+
+    /// Values that are kept of a row: a multiple of 16.
+    pub fn kept(&self) -> usize {
+        self.projection.kept()
+    }
+
+    /// Sub-spaces of half a byte that a neighbour's bits make.
+    pub fn subspaces(&self) -> usize {
+        self.kept() / WIDTH
+    }
+
+    pub(crate) fn code_bytes(&self) -> usize {
+        self.kept() + 2 * size_of::<f32>()
+    }
+
+    fn slope(&self) -> f32 {
+        if self.metric == Metric::L2 { -2.0 } else { -1.0 }
+    }
+
+    /// What the distances of a row have in common, whatever the query.
+    fn factor(&self, row: &[f32]) -> f32 {
+        let pairs = row.iter().zip(self.projection.centre()).map(|(&x, &c)| (f64::from(x), f64::from(c)));
+        let factor = match self.metric {
+            Metric::Dot => -pairs.map(|(x, c)| c * (x - c)).sum::<f64>(),
+            Metric::L2 => pairs.map(|(x, c)| (x - c).powi(2)).sum(),
+            Metric::Cosine => pairs.map(|(x, c)| (x - c).powi(2)).sum::<f64>() * 0.5,
+        };
+        factor as f32
+    }
+
+    /// What the distances of a query have in common, whatever the row.
+    fn base(&self, query: &[f32]) -> f32 {
+        match self.metric {
+            Metric::Dot => {
+                let pairs = query.iter().zip(self.projection.centre());
+                (1.0 - pairs.map(|(&q, &c)| f64::from(q) * f64::from(c)).sum::<f64>()) as f32
+            }
+            Metric::L2 | Metric::Cosine => self.factor(query),
+        }
+    }
+
+    /// The base between two rows: that of a query that is a row, less its factor.
+    fn row_base(&self) -> f32 {
+        match self.metric {
+            Metric::Dot => 1.0 - kernels().dot_f32(self.projection.centre(), self.projection.centre()),
+            Metric::L2 | Metric::Cosine => 0.0,
+        }
+    }
+
+    pub(crate) fn encode(&self, rows: &[f32], out: &mut [u8]) {
+        let (dims, kept, width) = (self.dims(), self.kept(), self.code_bytes());
+        encode_blocks(self.metric, dims, width, rows, out, |rows, out| {
+            let projected = self.projection.of_rows(rows);
+            let rows = rows.chunks_exact(dims).zip(projected.chunks_exact(kept));
+            for ((row, values), out) in rows.zip(out.chunks_exact_mut(width)) {
+                let (levels, rest) = out.split_at_mut(kept);
+                let step = step_of(values);
+                for (level, value) in levels.iter_mut().zip(values) {
+                    *level = ((value / step).round() as i32 + MIDDLE) as u8;
+                }
+                rest[..4].copy_from_slice(&self.factor(row).to_le_bytes());
+                rest[4..].copy_from_slice(&step.to_le_bytes());
+            }
+        });
+    }
+
+    /// Projected values of a code.
+    fn values(&self, code: &[u8], out: &mut [f32]) {
+        let step = f32_at(code, self.kept() + 4);
+        for (value, &level) in out.iter_mut().zip(code) {
+            *value = (i32::from(level) - MIDDLE) as f32 * step;
+        }
+    }
+
+    pub(crate) fn decode(&self, code: &[u8], out: &mut [f32]) {
+        let mut values = vec![0.0; self.kept()];
+        self.values(code, &mut values);
+        self.projection.back(&values, out);
+    }
+
+    pub(crate) fn memory(&self) -> usize {
+        self.projection.memory()
+    }
+
+    pub(crate) fn query(&self, query: &[f32]) -> RabitqQuery {
+        let query = prepared(self.metric, self.dims(), query);
+        let values = self.projection.of_query(&query);
+        let mut levels = vec![0; values.len()];
+        let step = step_of(&values);
+        for (level, value) in levels.iter_mut().zip(&values) {
+            *level = (value / step).round() as i8;
+        }
+        RabitqQuery::new(self, self.base(&query), step, levels)
+    }
+
+    /// The query that is the row of `code`.
+    pub(crate) fn query_of_code(&self, code: &[u8]) -> RabitqQuery {
+        let levels = code[..self.kept()].iter().map(|&level| (i32::from(level) - MIDDLE) as i8).collect();
+        let (factor, step) = (f32_at(code, self.kept()), f32_at(code, self.kept() + 4));
+        RabitqQuery::new(self, self.row_base() + factor, step, levels)
+    }
+
+    /// The signs of the row of `other` seen from that of `node`, [`subspaces`](Self::subspaces) half bytes.
+    ///
+    /// With `s` the sum of a query's values, each negative where its sign is, `distance(other)` is about
+    /// `distance(node) + add + mul * s`.
+    ///
+    /// # Panics
+    /// If a code or `signs` is not as long as the codec's.
+    pub fn neighbour(&self, node: &[u8], other: &[u8], signs: &mut [u8]) -> Signs {
+        let kept = self.kept();
+        assert!(node.len() == self.code_bytes() && other.len() == node.len(), "codes of another codec");
+        assert_eq!(signs.len(), self.subspaces(), "signs of another codec");
+        let (mut ones, mut squares, mut along, mut aside) = (0f32, 0f32, 0f32, 0f32);
+        let (node_step, other_step) = (f32_at(node, kept + 4), f32_at(other, kept + 4));
+        let fours = node[..kept].chunks_exact(WIDTH).zip(other[..kept].chunks_exact(WIDTH));
+        for ((node, other), signs) in fours.zip(signs) {
+            *signs = 0;
+            for at in 0..WIDTH {
+                let own = (i32::from(node[at]) - MIDDLE) as f32 * node_step;
+                let apart = (i32::from(other[at]) - MIDDLE) as f32 * other_step - own;
+                let above = apart >= 0.0;
+                *signs |= u8::from(above) << at;
+                ones += apart.abs();
+                squares += apart * apart;
+                along += own * apart;
+                aside += if above { own } else { -own };
+            }
+        }
+        // The length of the difference along its signs that leaves the estimate without bias.
+        let length = if ones > 0.0 { squares / ones } else { 0.0 };
+        let factors = f32_at(other, kept) - f32_at(node, kept);
+        Signs { add: factors + self.slope() * (along - length * aside), mul: self.slope() * length }
+    }
+
+    pub(crate) fn write(&self, w: &mut Writer) {
+        self.projection.write(w);
+    }
+
+    pub(crate) fn read(metric: Metric, dims: usize, r: &mut Reader) -> Result<Self, Error> {
+        Ok(Self { metric, projection: Projection::read(dims, r)? })
+    }
+}
+
+/// The step with which the largest value still has a level.
+fn step_of(values: &[f32]) -> f32 {
+    let largest = values.iter().fold(0f32, |most, value| most.max(value.abs()));
+    let step = largest / LARGEST;
+    if step.is_normal() { step } else { 1.0 }
+}
+
+/// A query as signed bytes.
+pub struct RabitqQuery {
+    kernels: &'static Kernels,
+    levels: Vec<i8>,
+    step: f32,
+    base: f32,
+    slope: f32,
+    /// What the levels add to a product because a row's zero is [`MIDDLE`].
+    shift: i32,
+}
+
+impl RabitqQuery {
+    fn new(codec: &Rabitq, base: f32, step: f32, levels: Vec<i8>) -> Self {
+        let shift = MIDDLE * levels.iter().map(|&level| i32::from(level)).sum::<i32>();
+        Self { kernels: kernels(), base, slope: codec.slope() * step, step, shift, levels }
+    }
+
+    /// The tables that sum up the query's values by the signs of [`Rabitq::neighbour`].
+    pub(crate) fn sign_tables(&self, tables: &mut NibbleTables) {
+        let mut sums = vec![0.0; self.levels.len() / WIDTH * 16];
+        for (sums, levels) in sums.chunks_exact_mut(16).zip(self.levels.chunks_exact(WIDTH)) {
+            let values: [f32; WIDTH] = std::array::from_fn(|at| f32::from(levels[at]) * self.step);
+            sums[0] = -values.iter().sum::<f32>();
+            for code in 1..16usize {
+                // One bit more than a code that is there.
+                sums[code] = sums[code & (code - 1)] + 2.0 * values[code.trailing_zeros() as usize];
+            }
+        }
+        self.kernels.fit_tables(&sums, tables);
+    }
+
+    pub(crate) fn score(&self, codes: Strided, rows: &[u32], out: &mut [f32]) {
+        let mut products = [0; CHUNK];
+        for (rows, out) in rows.chunks(CHUNK).zip(out.chunks_mut(CHUNK)) {
+            let products = &mut products[..rows.len()];
+            self.kernels.gather_dot_u8_i8(&self.levels, codes, rows, products);
+            self.finish(codes, |i| rows[i] as usize, products, out);
+        }
+    }
+
+    pub(crate) fn score_range(&self, codes: Strided, start: u32, out: &mut [f32]) {
+        let mut products = [0; CHUNK];
+        let mut start = start as usize;
+        for out in out.chunks_mut(CHUNK) {
+            let products = &mut products[..out.len()];
+            self.kernels.scan_dot_u8_i8(&self.levels, codes, start, products);
+            self.finish(codes, |i| start + i, products, out);
+            start += out.len();
+        }
+    }
+
+    fn finish(&self, codes: Strided, row: impl Fn(usize) -> usize, products: &[i32], out: &mut [f32]) {
+        let kept = self.levels.len();
+        for (i, (out, &product)) in out.iter_mut().zip(products).enumerate() {
+            let code = codes.row(row(i));
+            let (factor, step) = (f32_at(code, kept), f32_at(code, kept + 4));
+            *out = self.base + factor + self.slope * step * (product - self.shift) as f32;
+        }
+    }
+}
