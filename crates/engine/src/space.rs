@@ -224,10 +224,11 @@ impl Coder for SignSpace<'_> {
     }
 
     fn code(&self, node: u32, others: &[u32], codes: &mut [u8], add: &mut [f32], mul: &mut [f32]) {
-        let node = self.codes.codes.row(node);
-        for (at, (&other, signs)) in others.iter().zip(codes.chunks_exact_mut(self.codec.subspaces())).enumerate() {
-            let seen = self.codec.neighbour(node, self.codes.codes.row(other), signs);
+        let (rows, subspaces) = (self.codes.codes, self.codec.subspaces());
+        let others = others.iter().map(|&other| rows.row(other));
+        self.codec.neighbours(rows.row(node), others, |at, signs, seen| {
+            codes[at * subspaces..][..subspaces].copy_from_slice(signs);
             (add[at], mul[at]) = (seen.add, seen.mul);
-        }
+        });
     }
 }

@@ -1,7 +1,7 @@
 //! What every codec does with raw rows: bring them to the metric's space, draw a sample, go through them in blocks.
 
 use cluster::Random;
-use kernels::Metric;
+use kernels::{Metric, kernels};
 use rayon::prelude::*;
 
 /// Rows encoded at a time: one parallel piece, and few enough that their copies stay in the cache.
@@ -9,7 +9,7 @@ const BLOCK: usize = 256;
 
 /// Divides `row` by its length. A row of zeros stays as it is.
 pub(crate) fn to_unit(row: &mut [f32]) {
-    let square: f64 = row.iter().map(|&x| f64::from(x) * f64::from(x)).sum();
+    let square = kernels().exact_dot_f32(row, row);
     if square > 0.0 {
         let share = 1.0 / square.sqrt();
         row.iter_mut().for_each(|x| *x = (f64::from(*x) * share) as f32);

@@ -24,7 +24,7 @@ pub(crate) enum Query {
 }
 
 impl CodeScorer<'_> {
-    /// Makes the tables that sum up the query's values by the signs of [`crate::Rabitq::neighbour`].
+    /// Makes the tables that sum up the query's values by the signs of [`crate::Rabitq::neighbours`].
     ///
     /// # Panics
     /// If the codes are not of a [`crate::Rabitq`].

@@ -14,8 +14,13 @@ fn pq(bytes: usize, rotate: bool) -> CodecSpec {
 }
 
 /// Every kind of codec, for rows of at least 7 dimensions.
-fn specs() -> [CodecSpec; 5] {
-    [CodecSpec::Sq8, CodecSpec::Binary, pq(5, false), pq(7, true), pq(1, false)]
+fn specs() -> [CodecSpec; 6] {
+    [CodecSpec::Sq8, CodecSpec::Binary, pq(5, false), pq(7, true), pq(1, false), CodecSpec::Rabitq]
+}
+
+/// Those whose estimates are distances to decoded rows: a rabitq row keeps its own length besides.
+fn plain_specs() -> impl Iterator<Item = CodecSpec> {
+    specs().into_iter().filter(|spec| *spec != CodecSpec::Rabitq)
 }
 
 /// `n` rows with correlated dimensions of unequal width around a centre: a few hidden values mixed, and noise.
@@ -99,7 +104,7 @@ fn tolerance(codec: &Codec, query: &[f64], row: &[f32]) -> f64 {
     let half_unit = match codec.spec() {
         CodecSpec::Sq8 => greatest / 127.0 / 2.0,
         CodecSpec::Binary => span / 15.0 / 2.0,
-        CodecSpec::Pq { .. } => 0.0,
+        CodecSpec::Pq { .. } | CodecSpec::Rabitq => 0.0,
     };
     let factor = if codec.metric() == Metric::L2 { 2.0 } else { 1.0 };
     let magnitude: f64 = query.iter().zip(row).map(|(q, &x)| q.powi(2) + f64::from(x).powi(2)).sum();
@@ -111,7 +116,7 @@ fn scores_are_distances_to_decoded_rows() {
     let (n, dims) = (700, 37);
     let rows = correlated(n, dims, 1);
     let queries = correlated(5, dims, 2);
-    for (metric, spec) in METRICS.into_iter().flat_map(|metric| specs().map(|spec| (metric, spec))) {
+    for (metric, spec) in METRICS.into_iter().flat_map(|metric| plain_specs().map(move |spec| (metric, spec))) {
         let codec = train(spec, metric, dims, &rows);
         let (bytes, stride) = (codec.code_bytes(), codec.code_bytes() + 3);
         let mut codes = vec![0xAA; n * stride];
@@ -146,7 +151,7 @@ fn candidates_hold_the_nearest_rows() {
     for metric in METRICS {
         // Share of the exact 10 among the best 20 estimates (100 for one bit), at least.
         for (spec, best, least) in
-            [(CodecSpec::Sq8, 20, 0.99), (CodecSpec::Binary, 100, 0.6), (pq(10, false), 100, 0.9), (pq(10, true), 100, 0.9)]
+            [(CodecSpec::Sq8, 20, 0.99), (CodecSpec::Rabitq, 20, 0.99), (CodecSpec::Binary, 100, 0.6), (pq(10, false), 100, 0.9), (pq(10, true), 100, 0.9)]
         {
             let codec = train(spec, metric, dims, &rows);
             let codes = encode(&codec, &rows);
@@ -329,7 +334,7 @@ fn damaged_bytes_are_errors_or_harmless() {
     let dims = 8;
     let rows = correlated(300, dims, 11);
     let mut random = Random::new(12);
-    for spec in [CodecSpec::Sq8, CodecSpec::Binary, pq(3, false), pq(4, true)] {
+    for spec in [CodecSpec::Sq8, CodecSpec::Binary, pq(3, false), pq(4, true), CodecSpec::Rabitq] {
         let bytes = written(&train(spec, Metric::L2, dims, &rows));
         for cut in 0..bytes.len() {
             assert!(Codec::read(&mut Reader::new(&bytes[..cut])).is_err(), "{spec:?} cut at {cut}");
@@ -420,6 +425,7 @@ fn sizes_are_what_the_formats_say() {
         (CodecSpec::Binary, Metric::Dot, 3 + 6),
         (pq(20, false), Metric::L2, 20),
         (pq(21, true), Metric::Dot, 21),
+        (CodecSpec::Rabitq, Metric::L2, 32 + 8),
     ] {
         let codec = train(spec, metric, 21, &rows);
         assert_eq!((codec.code_bytes(), codec.spec()), (bytes, spec));
@@ -433,7 +439,7 @@ fn sizes_are_what_the_formats_say() {
 fn expanded_codes_keep_every_distance_between_codes() {
     let (n, dims) = (600, 12);
     let rows = correlated(n, dims, 5);
-    for (metric, spec) in METRICS.into_iter().flat_map(|metric| specs().map(|spec| (metric, spec))) {
+    for (metric, spec) in METRICS.into_iter().flat_map(|metric| plain_specs().map(move |spec| (metric, spec))) {
         let codec = train(spec, metric, dims, &rows);
         let (codes, width) = (encode(&codec, &rows), codec.code_bytes());
         let code = |row: usize| &codes[row * width..][..width];

@@ -12,6 +12,8 @@ use crate::kernels::{Factors, Near};
 pub(crate) const ROWS: usize = 32;
 /// Bytes of a group.
 pub(crate) const GROUP: usize = 64;
+/// 2^23.
+const TO_LOW_BITS: f32 = 8_388_608.0;
 /// The largest entry of a table: two fit in a byte.
 const LARGEST: f32 = 127.0;
 
@@ -104,7 +106,8 @@ pub(crate) unsafe fn fit<S: Floats>(s: S, values: &[f32], tables: &mut [u8]) -> 
         // SAFETY: as above.
         let (low, _) = unsafe { bounds(s, values.as_ptr()) };
         for (entry, &value) in entries.iter_mut().zip(values) {
-            *entry = ((value - low) * per_unit + 0.5) as u8;
+            // Added to 2^23 a small number is rounded into the lowest bits: no call, no branch, any width.
+            *entry = ((value - low) * per_unit + TO_LOW_BITS).to_bits() as u8;
         }
     }
     (sum, unit)

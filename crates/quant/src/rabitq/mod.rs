@@ -9,6 +9,8 @@
 //! nearer to a query it is, once the distance of the row itself is known.
 
 mod projection;
+#[cfg(test)]
+mod tests;
 
 use kernels::{Kernels, Metric, NibbleTables, Strided, kernels};
 use task::{Aborted, Task};
@@ -78,11 +80,11 @@ impl Rabitq {
 
     /// What the distances of a row have in common, whatever the query.
     fn factor(&self, row: &[f32]) -> f32 {
-        let pairs = row.iter().zip(self.projection.centre()).map(|(&x, &c)| (f64::from(x), f64::from(c)));
+        let centre = self.projection.centre();
         let factor = match self.metric {
-            Metric::Dot => -pairs.map(|(x, c)| c * (x - c)).sum::<f64>(),
-            Metric::L2 => pairs.map(|(x, c)| (x - c).powi(2)).sum(),
-            Metric::Cosine => pairs.map(|(x, c)| (x - c).powi(2)).sum::<f64>() * 0.5,
+            Metric::Dot => kernels().exact_dot_f32(centre, centre) - kernels().exact_dot_f32(centre, row),
+            Metric::L2 => kernels().exact_l2_f32(centre, row),
+            Metric::Cosine => kernels().exact_l2_f32(centre, row) * 0.5,
         };
         factor as f32
     }
@@ -90,10 +92,7 @@ impl Rabitq {
     /// What the distances of a query have in common, whatever the row.
     fn base(&self, query: &[f32]) -> f32 {
         match self.metric {
-            Metric::Dot => {
-                let pairs = query.iter().zip(self.projection.centre());
-                (1.0 - pairs.map(|(&q, &c)| f64::from(q) * f64::from(c)).sum::<f64>()) as f32
-            }
+            Metric::Dot => (1.0 - kernels().exact_dot_f32(self.projection.centre(), query)) as f32,
             Metric::L2 | Metric::Cosine => self.factor(query),
         }
     }
@@ -115,7 +114,7 @@ impl Rabitq {
                 let (levels, rest) = out.split_at_mut(kept);
                 let step = step_of(values);
                 for (level, value) in levels.iter_mut().zip(values) {
-                    *level = ((value / step).round() as i32 + MIDDLE) as u8;
+                    *level = (rounded(value / step) + MIDDLE) as u8;
                 }
                 rest[..4].copy_from_slice(&self.factor(row).to_le_bytes());
                 rest[4..].copy_from_slice(&step.to_le_bytes());
@@ -147,7 +146,7 @@ impl Rabitq {
         let mut levels = vec![0; values.len()];
         let step = step_of(&values);
         for (level, value) in levels.iter_mut().zip(&values) {
-            *level = (value / step).round() as i8;
+            *level = rounded(value / step) as i8;
         }
         RabitqQuery::new(self, self.base(&query), step, levels)
     }
@@ -159,37 +158,35 @@ impl Rabitq {
         RabitqQuery::new(self, self.row_base() + factor, step, levels)
     }
 
-    /// The signs of the row of `other` seen from that of `node`, [`subspaces`](Self::subspaces) half bytes.
+    /// The signs of rows as seen from that of `node`: [`subspaces`](Self::subspaces) half bytes each, handed to `seen` with
+    /// what they stand for.
     ///
     /// With `s` the sum of a query's values, each negative where its sign is, `distance(other)` is about
     /// `distance(node) + add + mul * s`.
     ///
     /// # Panics
-    /// If a code or `signs` is not as long as the codec's.
-    pub fn neighbour(&self, node: &[u8], other: &[u8], signs: &mut [u8]) -> Signs {
+    /// If a code is not as long as the codec's.
+    pub fn neighbours<'a>(&self, node: &[u8], others: impl Iterator<Item = &'a [u8]>, mut seen: impl FnMut(usize, &[u8], Signs)) {
         let kept = self.kept();
-        assert!(node.len() == self.code_bytes() && other.len() == node.len(), "codes of another codec");
-        assert_eq!(signs.len(), self.subspaces(), "signs of another codec");
-        let (mut ones, mut squares, mut along, mut aside) = (0f32, 0f32, 0f32, 0f32);
-        let (node_step, other_step) = (f32_at(node, kept + 4), f32_at(other, kept + 4));
-        let fours = node[..kept].chunks_exact(WIDTH).zip(other[..kept].chunks_exact(WIDTH));
-        for ((node, other), signs) in fours.zip(signs) {
-            *signs = 0;
-            for at in 0..WIDTH {
-                let own = (i32::from(node[at]) - MIDDLE) as f32 * node_step;
-                let apart = (i32::from(other[at]) - MIDDLE) as f32 * other_step - own;
-                let above = apart >= 0.0;
-                *signs |= u8::from(above) << at;
-                ones += apart.abs();
-                squares += apart * apart;
-                along += own * apart;
-                aside += if above { own } else { -own };
+        let (mut own, mut apart) = (vec![0.0; kept], vec![0.0; kept]);
+        let mut signs = vec![0; self.subspaces()];
+        self.values(node, &mut own);
+        for (at, other) in others.enumerate() {
+            self.values(other, &mut apart);
+            apart.iter_mut().zip(&own).for_each(|(apart, own)| *apart -= own);
+            for (signs, apart) in signs.iter_mut().zip(apart.chunks_exact(WIDTH)) {
+                *signs = (0..WIDTH).fold(0, |signs, at| signs | u8::from(apart[at] >= 0.0) << at);
             }
+            let ones: f32 = apart.iter().map(|x| x.abs()).sum();
+            let squares = kernels().dot_f32(&apart, &apart);
+            let along = kernels().dot_f32(&own, &apart);
+            let aside: f32 = own.iter().zip(&apart).map(|(own, apart)| if *apart >= 0.0 { *own } else { -own }).sum();
+            // The length of the difference along its signs that leaves the estimate without bias.
+            let length = if ones > 0.0 { squares / ones } else { 0.0 };
+            let factors = f32_at(other, kept) - f32_at(node, kept);
+            let (add, mul) = (factors + self.slope() * (along - length * aside), self.slope() * length);
+            seen(at, &signs, Signs { add, mul });
         }
-        // The length of the difference along its signs that leaves the estimate without bias.
-        let length = if ones > 0.0 { squares / ones } else { 0.0 };
-        let factors = f32_at(other, kept) - f32_at(node, kept);
-        Signs { add: factors + self.slope() * (along - length * aside), mul: self.slope() * length }
     }
 
     pub(crate) fn write(&self, w: &mut Writer) {
@@ -199,6 +196,11 @@ impl Rabitq {
     pub(crate) fn read(metric: Metric, dims: usize, r: &mut Reader) -> Result<Self, Error> {
         Ok(Self { metric, projection: Projection::read(dims, r)? })
     }
+}
+
+/// The nearest level. Without the call that `f32::round` is where the CPU need not have an instruction for it.
+fn rounded(value: f32) -> i32 {
+    (value.clamp(-LARGEST, LARGEST) + 0.5f32.copysign(value)) as i32
 }
 
 /// The step with which the largest value still has a level.
@@ -225,7 +227,7 @@ impl RabitqQuery {
         Self { kernels: kernels(), base, slope: codec.slope() * step, step, shift, levels }
     }
 
-    /// The tables that sum up the query's values by the signs of [`Rabitq::neighbour`].
+    /// The tables that sum up the query's values by the signs of [`Rabitq::neighbours`].
     pub(crate) fn sign_tables(&self, tables: &mut NibbleTables) {
         let mut sums = vec![0.0; self.levels.len() / WIDTH * 16];
         for (sums, levels) in sums.chunks_exact_mut(16).zip(self.levels.chunks_exact(WIDTH)) {

@@ -7,6 +7,7 @@ use nalgebra::{DMatrix, SymmetricEigen};
 use task::{Aborted, Task};
 use wire::{Error, Reader, Writer};
 
+use super::rounded;
 use crate::rows::{mean, sample};
 use crate::wire_form::{finite, finite_row};
 
@@ -24,8 +25,9 @@ const MOST: usize = 1024;
 const MIDDLE: u8 = 128;
 /// A dimension counts as at least so wide, as a share of all dimensions' mean.
 const LEAST_WIDTH: f64 = 0.05;
-/// A query with a value so many times its root mean square is projected in floats: bytes would leave nothing of its other values.
-const PEAK: f32 = 48.0;
+/// A query that lies further out than so many times a dimension's width is projected in floats: bytes of such a scale would
+/// lose a fiftieth of its other values' squares, and more.
+const PEAK: f32 = 64.0;
 
 /// The principal directions of the rows, turned at random among themselves so that none has more variance than another.
 ///
@@ -34,8 +36,9 @@ const PEAK: f32 = 48.0;
 #[derive(Debug, Clone, PartialEq)]
 pub(super) struct Projection {
     centre: Vec<f32>,
-    /// What a dimension is divided by before.
+    /// What a dimension is divided by before; and by what that is multiplying.
     widths: Vec<f32>,
+    per_width: Vec<f32>,
     /// `kept` x `dims` levels around [`MIDDLE`], each worth `unit`.
     levels: Vec<u8>,
     unit: f32,
@@ -56,8 +59,8 @@ impl Projection {
         let weighed: Vec<f32> = turned.chunks_exact(dims).flat_map(|row| row.iter().zip(&widths).map(|(x, w)| x * w)).collect();
         let unit = weighed.iter().fold(0f32, |most, x| most.max(x.abs())) / 127.0;
         let unit = if unit.is_normal() { unit } else { 1.0 };
-        let level = |x: &f32| ((x / unit).round() as i32 + i32::from(MIDDLE)) as u8;
-        Ok(Self::of(centre, widths, weighed.iter().map(level).collect(), unit))
+        let levels = weighed.iter().map(|x| (rounded(x / unit) + i32::from(MIDDLE)) as u8).collect();
+        Ok(Self::of(centre, widths, levels, unit))
     }
 
     fn of(centre: Vec<f32>, widths: Vec<f32>, levels: Vec<u8>, unit: f32) -> Self {
@@ -68,7 +71,8 @@ impl Projection {
                 matrix[from * kept + to] = (f32::from(level) - f32::from(MIDDLE)) * unit / width;
             }
         }
-        Self { centre, widths, levels, unit, matrix }
+        let per_width = widths.iter().map(|width| 1.0 / width).collect();
+        Self { centre, widths, per_width, levels, unit, matrix }
     }
 
     pub fn dims(&self) -> usize {
@@ -97,14 +101,14 @@ impl Projection {
     pub fn of_query(&self, query: &[f32]) -> Vec<f32> {
         let (dims, kept) = (self.dims(), self.kept());
         let scaled: Vec<f32> =
-            query.iter().zip(&self.centre).zip(&self.widths).map(|((x, c), width)| (x - c) / width).collect();
+            query.iter().zip(&self.centre).zip(&self.per_width).map(|((x, c), share)| (x - c) * share).collect();
         let peak = scaled.iter().fold(0f32, |most, x| most.max(x.abs()));
         let unit = peak / 127.0;
-        let squares = kernels().dot_f32(&scaled, &scaled);
-        if !unit.is_normal() || !squares.is_finite() || peak * peak > PEAK * PEAK * squares / dims as f32 {
+        if !unit.is_normal() || peak > PEAK {
             return self.of_rows(query);
         }
-        let levels: Vec<i8> = scaled.iter().map(|x| (x / unit).round() as i8).collect();
+        let per_unit = 1.0 / unit;
+        let levels: Vec<i8> = scaled.iter().map(|x| rounded(x * per_unit) as i8).collect();
         let shift = i32::from(MIDDLE) * levels.iter().map(|&level| i32::from(level)).sum::<i32>();
         let mut products = vec![0; kept];
         kernels().scan_dot_u8_i8(&levels, Strided::new(&self.levels, dims, kept), 0, &mut products);
@@ -119,7 +123,7 @@ impl Projection {
     }
 
     pub fn memory(&self) -> usize {
-        self.levels.capacity() + (self.matrix.capacity() + self.widths.capacity() + self.centre.capacity()) * size_of::<f32>()
+        self.levels.capacity() + (self.matrix.capacity() + 2 * self.widths.capacity() + self.centre.capacity()) * size_of::<f32>()
     }
 
     pub fn write(&self, w: &mut Writer) {
@@ -169,13 +173,18 @@ fn principal(rows: &[f32], dims: usize, task: &Task) -> Result<Vec<f32>, Aborted
         let (from, to) = (piece * dims / pieces, (piece + 1) * dims / pieces);
         let width = to - from;
         let columns: Vec<f32> = rows.chunks_exact(dims).flat_map(|row| &row[from..to]).copied().collect();
+        // Numbers as large as rows may hold have infinite squares. Where differences are infinite themselves there is
+        // nothing to learn: any directions do.
+        let largest = columns.iter().fold(0f32, |most, x| most.max(x.abs()));
+        let share = if largest.is_normal() { 1.0 / largest } else { 1.0 };
+        let columns: Vec<f32> = columns.iter().map(|x| x * share).collect();
         let mut covariance = vec![0.0; width * width];
-        if n > 0 {
+        if largest.is_normal() {
             par_product_tn(&columns, &columns, n, &mut covariance);
         }
         let eigen = SymmetricEigen::new(DMatrix::from_row_slice(width, width, &covariance));
         for (value, vector) in eigen.eigenvalues.iter().zip(eigen.eigenvectors.column_iter()) {
-            axes.push((f64::from(*value).max(0.0), from, vector.iter().copied().collect()));
+            axes.push((f64::from(*value).max(0.0) / f64::from(share).powi(2), from, vector.iter().copied().collect()));
         }
     }
     axes.sort_by(|a, b| b.0.total_cmp(&a.0));

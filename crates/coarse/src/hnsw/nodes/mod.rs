@@ -2,8 +2,8 @@
 //!
 //! A search that stands on a row wants the distances of all its neighbours, which lie anywhere in memory. Here half-byte codes of
 //! them lie in the row's own node, in blocks of 32 that one scan estimates at once, and the few that come near are all that is
-//! ever looked up (NGT-QG, Iwasaki 2021; SymphonyQG, Gou, Gao, Xu & Long 2025, from whom comes also that no node has an empty
-//! place). The codes are relative to the row: what they are is the caller's business, a [`Coder`]'s.
+//! ever looked up (NGT-QG, Iwasaki 2021; SymphonyQG, Gou, Gao, Xu & Long 2025). Their nodes have no empty places; filling ours
+//! with the nearest neighbours of neighbours changed recall by less than 0.003 at the same effort. The codes are relative to the row: what they are is the caller's business, a [`Coder`]'s.
 //!
 //! Nodes are made of a graph and its rows' codes at one time and never change.
 
@@ -11,7 +11,7 @@ mod search;
 
 pub use search::Wanted;
 
-use kernels::{Scorer, block_bytes, pack_nibbles};
+use kernels::{block_bytes, pack_nibbles};
 use rayon::prelude::*;
 use rows::{Appender, View};
 use task::Task;
@@ -73,8 +73,7 @@ pub struct Nodes {
 }
 
 impl Nodes {
-    /// Nodes of all rows of `graph`, on all threads of the current rayon pool. Free places are given to the nearest
-    /// neighbours of neighbours.
+    /// Nodes of all rows of `graph`, on all threads of the current rayon pool.
     ///
     /// # Errors
     /// Where memory does not suffice, or `task` is cancelled.
@@ -133,8 +132,6 @@ impl Nodes {
 #[derive(Default)]
 struct Making {
     near: Vec<u32>,
-    further: Vec<u32>,
-    distances: Vec<f32>,
     codes: Vec<u8>,
     blocks: Vec<u8>,
     add: Vec<f32>,
@@ -143,8 +140,9 @@ struct Making {
 
 impl Making {
     fn make(&mut self, graph: &Graph, coder: &impl Coder, layout: Layout, row: u32, node: &mut [u8]) {
-        self.fill_up(graph, coder, layout, row);
         let (places, subspaces) = (layout.places(), coder.subspaces());
+        self.near.clear();
+        self.near.extend(graph.layers[0].neighbours(row).take(places));
         self.codes.clear();
         self.codes.resize(places * subspaces, 0);
         self.add.clear();
@@ -164,26 +162,5 @@ impl Making {
             place.copy_from_slice(part);
             rest = others;
         }
-    }
-
-    /// The row's neighbours, and the nearest of theirs as long as there is room.
-    fn fill_up(&mut self, graph: &Graph, coder: &impl Coder, layout: Layout, row: u32) {
-        let Self { near, further, distances, .. } = self;
-        let layer = &graph.layers[0];
-        near.clear();
-        near.extend(layer.neighbours(row).take(layout.places()));
-        let room = layout.places() - near.len();
-        further.clear();
-        if room > 0 {
-            further.extend(near.iter().flat_map(|&neighbour| layer.neighbours(neighbour)));
-            further.sort_unstable();
-            further.dedup();
-            further.retain(|other| *other != row && !near.contains(other));
-        }
-        distances.resize(further.len(), 0.0);
-        coder.scorer(row).score(further, distances);
-        let mut order: Vec<(f32, u32)> = distances.iter().copied().zip(further.iter().copied()).collect();
-        order.sort_unstable_by(|a, b| a.0.total_cmp(&b.0).then(a.1.cmp(&b.1)));
-        near.extend(order.iter().take(room).map(|&(_, other)| other));
     }
 }

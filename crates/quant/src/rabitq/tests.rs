@@ -1,0 +1,140 @@
+//! Estimates against true distances, within what Cauchy and Schwarz allow.
+
+use cluster::Random;
+use kernels::{Metric, Scorer, Strided};
+use task::Task;
+
+use super::*;
+use crate::tests::correlated;
+use crate::{Codec, CodecSpec};
+
+const METRICS: [Metric; 3] = [Metric::Cosine, Metric::Dot, Metric::L2];
+
+/// A codec of `rows`, and their codes.
+fn made(metric: Metric, dims: usize, rows: &[f32]) -> (Codec, Vec<u8>) {
+    let codec = Codec::train(&CodecSpec::Rabitq, metric, dims, rows, 5, &Task::new()).unwrap();
+    let mut codes = vec![0; rows.len() / dims * codec.code_bytes()];
+    codec.encode(rows, &mut codes);
+    (codec, codes)
+}
+
+fn inner(codec: &Codec) -> &Rabitq {
+    match codec {
+        Codec::Rabitq(codec) => codec,
+        _ => unreachable!("trained as such"),
+    }
+}
+
+fn wide(metric: Metric, dims: usize, row: &[f32]) -> Vec<f64> {
+    prepared(metric, dims, row).into_iter().map(f64::from).collect()
+}
+
+fn dot(a: &[f64], b: &[f64]) -> f64 {
+    a.iter().zip(b).map(|(a, b)| a * b).sum()
+}
+
+fn apart(a: &[f64], b: &[f64]) -> Vec<f64> {
+    a.iter().zip(b).map(|(a, b)| a - b).collect()
+}
+
+fn length(a: &[f64]) -> f64 {
+    dot(a, a).sqrt()
+}
+
+fn distance(metric: Metric, a: &[f64], b: &[f64]) -> f64 {
+    match metric {
+        Metric::Cosine | Metric::Dot => 1.0 - dot(a, b),
+        Metric::L2 => dot(&apart(a, b), &apart(a, b)),
+    }
+}
+
+#[test]
+fn estimates_are_off_by_no_more_than_what_the_code_lost() {
+    for (dims, metric) in [5, 40, 300].into_iter().flat_map(|dims| METRICS.map(|metric| (dims, metric))) {
+        let (rows, queries) = (correlated(600, dims, 1), correlated(5, dims, 2));
+        let (codec, codes) = made(metric, dims, &rows);
+        let centre: Vec<f64> = inner(&codec).projection.centre().iter().map(|&c| f64::from(c)).collect();
+        for query in queries.chunks_exact(dims) {
+            let mut scores = vec![0.0; 600];
+            codec.scorer(query, Strided::new(&codes, codec.code_bytes(), 600)).score_range(0, &mut scores);
+            let query = wide(metric, dims, query);
+            let from_centre = length(&apart(&query, &centre));
+            for ((row, code), &score) in rows.chunks_exact(dims).zip(codes.chunks_exact(codec.code_bytes())).zip(&scores) {
+                let row = wide(metric, dims, row);
+                let mut decoded = vec![0.0; dims];
+                codec.decode(code, &mut decoded);
+                let decoded: Vec<f64> = decoded.into_iter().map(f64::from).collect();
+                let slope = if metric == Metric::L2 { 2.0 } else { 1.0 };
+                // The row's part of the product that is lost, and the query's own rounding: a hundredth of its length.
+                let lost = from_centre * length(&apart(&row, &decoded));
+                let rounded = 0.03 * from_centre * length(&apart(&row, &centre));
+                let (truth, allowed) = (distance(metric, &query, &row), slope * (lost + rounded) + 1e-4);
+                assert!((f64::from(score) - truth).abs() <= allowed, "{metric} {dims}: {score}, not {truth} +- {allowed}");
+            }
+        }
+    }
+}
+
+#[test]
+fn signs_tell_how_much_nearer_a_neighbour_is() {
+    let (dims, n) = (96, 300);
+    let mut random = Random::new(3);
+    for metric in METRICS {
+        let rows = correlated(n, dims, 4);
+        let (codec, codes) = made(metric, dims, &rows);
+        let (rabitq, width) = (inner(&codec), codec.code_bytes());
+        let code = |row: usize| &codes[row * width..][..width];
+        let values = |row: usize| {
+            let mut values = vec![0.0; rabitq.kept()];
+            rabitq.values(code(row), &mut values);
+            values.into_iter().map(f64::from).collect::<Vec<f64>>()
+        };
+        let slope = f64::from(rabitq.slope());
+        let (mut errors, mut biases, mut count) = (0.0, 0.0, 0.0);
+        for _ in 0..60 {
+            let (query, node) = (random.below(n), random.below(n));
+            let others: Vec<usize> = (0..20).map(|_| random.below(n)).filter(|&other| other != node && other != query).collect();
+            let mut exact = vec![0.0; n];
+            codec.scorer_of_code(code(query), Strided::new(&codes, width, n)).score_range(0, &mut exact);
+            let (asked, own) = (values(query), values(node));
+            rabitq.neighbours(code(node), others.iter().map(|&other| code(other)), |at, signs, seen| {
+                let sign = |at: usize| if signs[at / WIDTH] >> (at % WIDTH) & 1 == 1 { 1.0 } else { -1.0 };
+                let sum: f64 = asked.iter().enumerate().map(|(at, x)| x * sign(at)).sum();
+                let estimate = f64::from(exact[node]) + f64::from(seen.add) + f64::from(seen.mul) * sum;
+                let truth = f64::from(exact[others[at]]);
+                // What the signs leave of the difference, along what the query is away from the node.
+                let along = f64::from(seen.mul) / slope;
+                let left: Vec<f64> =
+                    apart(&values(others[at]), &own).iter().enumerate().map(|(at, x)| x - along * sign(at)).collect();
+                let reach = slope.abs() * length(&apart(&asked, &own)) * length(&left);
+                assert!((estimate - truth).abs() <= reach * 1.001 + 1e-4, "{metric}: {estimate}, not {truth} +- {reach}");
+                if reach > 0.0 {
+                    errors += ((estimate - truth) / reach).powi(2);
+                    biases += (estimate - truth) / reach;
+                    count += 1.0;
+                }
+            });
+        }
+        // A random turn leaves the query no direction in common with what is left: errors are as of random directions.
+        let (error, bias): (f64, f64) = ((errors / count).sqrt(), biases / count);
+        assert!(error < 2.0 / (rabitq.kept() as f64).sqrt() && bias.abs() < error / 3.0, "{metric}: {error} {bias}");
+    }
+}
+
+#[test]
+fn a_query_unlike_all_rows_is_projected_as_well() {
+    let dims = 64;
+    let rows = correlated(500, dims, 6);
+    let (codec, _) = made(Metric::L2, dims, &rows);
+    let mut query = rows[..dims].to_vec();
+    // Bytes of a scale that holds this value would leave nothing of the others.
+    query[7] = 1e6;
+    let projection = &inner(&codec).projection;
+    let (once, exact) = (projection.of_query(&query), projection.of_rows(&query));
+    assert_eq!(once, exact);
+    query[7] = rows[7];
+    let (bytes, exact) = (projection.of_query(&query), projection.of_rows(&query));
+    let error: f32 = bytes.iter().zip(&exact).map(|(a, b)| (a - b).powi(2)).sum();
+    let square: f32 = exact.iter().map(|x| x * x).sum();
+    assert!(bytes != exact && error < 1e-3 * square, "{error} of {square}");
+}
