@@ -8,6 +8,8 @@
 //! Nodes are made of a graph and its rows' codes at one time and never change.
 
 mod search;
+#[cfg(test)]
+mod tests;
 
 pub use search::Wanted;
 
