@@ -128,7 +128,7 @@ impl Index {
         }
         let state = shared.state();
         shared.counters.rows_at_open.store(state.rows(), Ordering::Release);
-        if state.plan != Plan::Exact && state.covered() < state.rows() {
+        if state.plan != Plan::Exact && (state.covered() < state.rows() || state.lacks_nodes()) {
             shared.linking.wake(shared);
         }
         if !self.is_read_only() {

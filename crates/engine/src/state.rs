@@ -127,6 +127,12 @@ impl State {
         !self.dead.contains(row)
     }
 
+    /// Whether the graph could be walked by the codes in nodes, and there are none.
+    pub fn lacks_nodes(&self) -> bool {
+        let signed = self.over_codes && self.codes.as_ref().is_some_and(|codes| codes.rabitq().is_some());
+        self.plan == Plan::Hnsw && signed && self.nodes.is_none()
+    }
+
     /// Rows 0 .. this are found by the plan; those behind are compared exactly.
     pub fn covered(&self) -> u32 {
         let coded = if self.over_codes { self.codes.as_ref().map_or(0, Codes::len) } else { self.rows() };

@@ -1,6 +1,8 @@
 //! From a row to the values that matter of it.
 
-use cluster::Random;
+use std::ops::Range;
+
+use cluster::{Assigner, Random, Scratch};
 use cluster::matrix::{par_product, par_product_tn, product};
 use kernels::{Metric, Strided, kernels};
 use nalgebra::{DMatrix, SymmetricEigen};
@@ -17,6 +19,11 @@ const SAMPLE_ROWS: usize = 1 << 14;
 const WHOLE: usize = 1024;
 /// Share of the variance that is kept.
 const ENERGY: f64 = 0.97;
+/// Share that is kept of the variance between rows near one another.
+static NEAR_ENERGY: std::sync::LazyLock<f64> = std::sync::LazyLock::new(|| std::env::var("NE").map_or(0.9, |v| v.parse().unwrap()));
+/// Rows that near ones are looked for among, and pairs of rows that are.
+const NEAR_ROWS: usize = 8192;
+const NEAR_PAIRS: usize = 2048;
 /// Values are kept in so many at a time.
 const STEP: usize = 32;
 /// Values kept at most: the tables of their bits sum up in 16 bits.
@@ -54,7 +61,7 @@ impl Projection {
         let widths = widths(&rows, dims);
         let axes = principal(&rows, dims, task)?;
         task.check()?;
-        let kept = axes.len() / dims;
+        let kept = axes.len() / dims; eprintln!("kept {kept} of {dims}");
         let turned = turn(&axes, kept, dims, seed);
         let weighed: Vec<f32> = turned.chunks_exact(dims).flat_map(|row| row.iter().zip(&widths).map(|(x, w)| x * w)).collect();
         let unit = weighed.iter().fold(0f32, |most, x| most.max(x.abs())) / 127.0;
@@ -161,45 +168,98 @@ fn widths(rows: &[f32], dims: usize) -> Vec<f32> {
     squares.into_iter().map(width).map(|width| if width.is_normal() { width } else { 1.0 }).collect()
 }
 
-/// As many principal directions of centred rows as hold [`ENERGY`] of their variance, filled up with zeros to a multiple
-/// of [`STEP`]. Wide rows are cut into pieces of [`WHOLE`] neighbouring dimensions with directions of their own.
+/// Directions of centred rows, the most important first, until they hold [`ENERGY`] of the variance and [`NEAR_ENERGY`] of that
+/// between rows near one another; filled up with zeros to a multiple of [`STEP`].
+///
+/// Far rows are told apart by where clusters lie, near ones by what is left inside: directions of the first alone
+/// found 0.89 of the nearest rows of small clusters however far was searched.
+///
+/// Wide rows are cut into pieces of [`WHOLE`] neighbouring dimensions with directions of their own.
 fn principal(rows: &[f32], dims: usize, task: &Task) -> Result<Vec<f32>, Aborted> {
-    let n = rows.len() / dims;
-    let mut axes: Vec<(f64, usize, Vec<f32>)> = Vec::new();
+    let near = near_differences(rows, dims);
+    let mut axes: Vec<Axis> = Vec::new();
     let pieces = dims.div_ceil(WHOLE);
     for piece in 0..pieces {
         task.check()?;
         task.report("train", piece as u64, pieces as u64);
-        let (from, to) = (piece * dims / pieces, (piece + 1) * dims / pieces);
-        let width = to - from;
-        let columns: Vec<f32> = rows.chunks_exact(dims).flat_map(|row| &row[from..to]).copied().collect();
-        // Numbers as large as rows may hold have infinite squares. Where differences are infinite themselves there is
-        // nothing to learn: any directions do.
-        let largest = columns.iter().fold(0f32, |most, x| most.max(x.abs()));
-        let share = if largest.is_normal() { 1.0 / largest } else { 1.0 };
-        let columns: Vec<f32> = columns.iter().map(|x| x * share).collect();
-        let mut covariance = vec![0.0; width * width];
-        if largest.is_normal() {
-            par_product_tn(&columns, &columns, n, &mut covariance);
-        }
-        let eigen = SymmetricEigen::new(DMatrix::from_row_slice(width, width, &covariance));
-        for (value, vector) in eigen.eigenvalues.iter().zip(eigen.eigenvectors.column_iter()) {
-            axes.push((f64::from(*value).max(0.0) / f64::from(share).powi(2), from, vector.iter().copied().collect()));
-        }
+        axes.extend(piece_axes(rows, &near, dims, piece * dims / pieces..(piece + 1) * dims / pieces));
     }
-    axes.sort_by(|a, b| b.0.total_cmp(&a.0));
-    let all: f64 = axes.iter().map(|axis| axis.0).sum();
-    let mut left = all;
+    let [all, all_near] = axes.iter().fold([0.0, 0.0], |[all, near], axis| [all + axis.far, near + axis.near]);
+    let weight = |axis: &Axis| axis.far / all.max(f64::MIN_POSITIVE) + axis.near / all_near.max(f64::MIN_POSITIVE);
+    axes.sort_by(|a, b| weight(b).total_cmp(&weight(a)));
+    let mut held = [0.0, 0.0];
     let enough = axes.iter().position(|axis| {
-        left -= axis.0;
-        left <= (1.0 - ENERGY) * all
+        held = [held[0] + axis.far, held[1] + axis.near];
+        held[0] >= ENERGY * all && held[1] >= *NEAR_ENERGY * all_near
     });
-    let wanted = enough.map_or(1, |last| last + 1).next_multiple_of(STEP).min(MOST);
+    let wanted = enough.map_or(axes.len(), |last| last + 1).next_multiple_of(STEP).min(MOST);
     let mut out = vec![0.0; wanted * dims];
-    for (out, (_, from, axis)) in out.chunks_exact_mut(dims).zip(axes) {
-        out[from..from + axis.len()].copy_from_slice(&axis);
+    for (out, axis) in out.chunks_exact_mut(dims).zip(axes) {
+        out[axis.from..][..axis.direction.len()].copy_from_slice(&axis.direction);
     }
     Ok(out)
+}
+
+/// Rows of the second half less the nearest row of the first.
+fn near_differences(rows: &[f32], dims: usize) -> Vec<f32> {
+    let half = (rows.len() / dims / 2).min(NEAR_ROWS);
+    if half == 0 {
+        return Vec::new();
+    }
+    let (first, second) = (&rows[..half * dims], &rows[rows.len() - half.min(NEAR_PAIRS) * dims..]);
+    let mut differences = second.to_vec();
+    Assigner::new(first, half, dims).nearest(second, &mut Scratch::default(), |at, nearest| {
+        let nearest = &first[nearest as usize * dims..][..dims];
+        differences[at * dims..][..dims].iter_mut().zip(nearest).for_each(|(x, other)| *x -= other);
+    });
+    differences
+}
+
+/// A direction of some dimensions from `from` on, and the squares that rows and near differences have along it.
+struct Axis {
+    from: usize,
+    direction: Vec<f32>,
+    far: f64,
+    near: f64,
+}
+
+/// Directions of the dimensions `span`: those of both covariances together, each as much.
+fn piece_axes(rows: &[f32], near: &[f32], dims: usize, span: Range<usize>) -> Vec<Axis> {
+    let width = span.len();
+    let (far_share, far) = covariance(rows, dims, &span);
+    let (near_share, near) = covariance(near, dims, &span);
+    let trace = |squares: &[f32]| squares.iter().step_by(width + 1).sum::<f32>().max(f32::MIN_POSITIVE);
+    let (far_trace, near_trace) = (trace(&far), trace(&near));
+    let both: Vec<f32> = far.iter().zip(&near).map(|(far, near)| far / far_trace + near / near_trace).collect();
+    let eigen = SymmetricEigen::new(DMatrix::from_row_slice(width, width, &both));
+    let along = |squares: &[f32], direction: &[f32], share: f32| {
+        let sums = squares.chunks_exact(width).map(|row| kernels().dot_f32(direction, row));
+        let square: f64 = sums.zip(direction).map(|(sum, x)| f64::from(sum) * f64::from(*x)).sum();
+        square.max(0.0) / f64::from(share).powi(2)
+    };
+    let axis = |direction: Vec<f32>| Axis {
+        from: span.start,
+        far: along(&far, &direction, far_share),
+        near: along(&near, &direction, near_share),
+        direction,
+    };
+    eigen.eigenvectors.column_iter().map(|column| axis(column.iter().copied().collect())).collect()
+}
+
+/// Products of the dimensions `span`, summed over rows that were multiplied with the first result.
+///
+/// Numbers as large as rows may hold have infinite squares. Where differences are infinite themselves there is nothing to
+/// learn: all products are 0 then.
+fn covariance(rows: &[f32], dims: usize, span: &Range<usize>) -> (f32, Vec<f32>) {
+    let columns: Vec<f32> = rows.chunks_exact(dims).flat_map(|row| &row[span.clone()]).copied().collect();
+    let mut squares = vec![0.0; span.len() * span.len()];
+    let largest = columns.iter().fold(0f32, |most, x| most.max(x.abs()));
+    if !largest.is_normal() {
+        return (1.0, squares);
+    }
+    let columns: Vec<f32> = columns.iter().map(|x| x / largest).collect();
+    par_product_tn(&columns, &columns, rows.len() / dims, &mut squares);
+    (1.0 / largest, squares)
 }
 
 /// The directions in a random turn: `kept` of `dims` values.
