@@ -3,7 +3,10 @@
 use std::sync::Arc;
 
 use coarse::hnsw::{Builder, HnswOptions};
-use coarse::{Space, hnsw::{Graph, Nodes}};
+use coarse::{
+    Space,
+    hnsw::{Graph, Nodes},
+};
 use quant::{Codec, CodecSpec};
 use rows::Appender;
 use task::Task;

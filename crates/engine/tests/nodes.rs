@@ -44,7 +44,8 @@ fn answers(index: &Index, params: &SearchParams) -> Vec<Vec<Id>> {
 fn recall(index: &Index, params: &SearchParams) -> f64 {
     let truth = answers(index, &SearchParams { k: index.len() / 3, ..SearchParams::default() });
     let found = answers(index, params);
-    let hits: usize = found.iter().zip(&truth).map(|(hits, truth)| hits.iter().filter(|id| truth[..10].contains(id)).count()).sum();
+    let hits: usize =
+        found.iter().zip(&truth).map(|(hits, truth)| hits.iter().filter(|id| truth[..10].contains(id)).count()).sum();
     hits as f64 / (10 * found.len()) as f64
 }
 

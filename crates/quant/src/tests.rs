@@ -150,9 +150,13 @@ fn candidates_hold_the_nearest_rows() {
     let queries = correlated(20, dims, 4);
     for metric in METRICS {
         // Share of the exact 10 among the best 20 estimates (100 for one bit), at least.
-        for (spec, best, least) in
-            [(CodecSpec::Sq8, 20, 0.99), (CodecSpec::Rabitq, 20, 0.99), (CodecSpec::Binary, 100, 0.6), (pq(10, false), 100, 0.9), (pq(10, true), 100, 0.9)]
-        {
+        for (spec, best, least) in [
+            (CodecSpec::Sq8, 20, 0.99),
+            (CodecSpec::Rabitq, 20, 0.99),
+            (CodecSpec::Binary, 100, 0.6),
+            (pq(10, false), 100, 0.9),
+            (pq(10, true), 100, 0.9),
+        ] {
             let codec = train(spec, metric, dims, &rows);
             let codes = encode(&codec, &rows);
             let mut found = 0;

@@ -2,8 +2,8 @@
 
 use std::ops::Range;
 
-use cluster::{Assigner, Random, Scratch};
 use cluster::matrix::{par_product, par_product_tn, product};
+use cluster::{Assigner, Random, Scratch};
 use kernels::{Metric, Strided, kernels};
 use nalgebra::{DMatrix, SymmetricEigen};
 use task::{Aborted, Task};
@@ -20,7 +20,7 @@ const WHOLE: usize = 1024;
 /// Share of the variance that is kept.
 const ENERGY: f64 = 0.97;
 /// Share that is kept of the variance between rows near one another.
-static NEAR_ENERGY: std::sync::LazyLock<f64> = std::sync::LazyLock::new(|| std::env::var("NE").map_or(0.9, |v| v.parse().unwrap()));
+const NEAR_ENERGY: f64 = 0.9;
 /// Rows that near ones are looked for among, and pairs of rows that are.
 const NEAR_ROWS: usize = 8192;
 const NEAR_PAIRS: usize = 2048;
@@ -61,7 +61,7 @@ impl Projection {
         let widths = widths(&rows, dims);
         let axes = principal(&rows, dims, task)?;
         task.check()?;
-        let kept = axes.len() / dims; eprintln!("kept {kept} of {dims}");
+        let kept = axes.len() / dims;
         let turned = turn(&axes, kept, dims, seed);
         let weighed: Vec<f32> = turned.chunks_exact(dims).flat_map(|row| row.iter().zip(&widths).map(|(x, w)| x * w)).collect();
         let unit = weighed.iter().fold(0f32, |most, x| most.max(x.abs())) / 127.0;
@@ -190,7 +190,7 @@ fn principal(rows: &[f32], dims: usize, task: &Task) -> Result<Vec<f32>, Aborted
     let mut held = [0.0, 0.0];
     let enough = axes.iter().position(|axis| {
         held = [held[0] + axis.far, held[1] + axis.near];
-        held[0] >= ENERGY * all && held[1] >= *NEAR_ENERGY * all_near
+        held[0] >= ENERGY * all && held[1] >= NEAR_ENERGY * all_near
     });
     let wanted = enough.map_or(axes.len(), |last| last + 1).next_multiple_of(STEP).min(MOST);
     let mut out = vec![0.0; wanted * dims];

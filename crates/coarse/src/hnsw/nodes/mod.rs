@@ -157,7 +157,8 @@ impl Making {
         self.blocks.clear();
         pack_nibbles(&self.codes, subspaces, &mut self.blocks);
         self.near.resize(places, NONE);
-        let parts = [&self.blocks, bytemuck::cast_slice(&self.add), bytemuck::cast_slice(&self.mul), bytemuck::cast_slice(&self.near)];
+        let parts =
+            [&self.blocks, bytemuck::cast_slice(&self.add), bytemuck::cast_slice(&self.mul), bytemuck::cast_slice(&self.near)];
         let mut rest = node;
         for part in parts {
             let (place, others) = rest.split_at_mut(part.len());
