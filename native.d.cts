@@ -79,12 +79,14 @@ export declare class NativeIndex {
 
 /** Codes by their public names. */
 export interface NativeCodes {
-  /** `auto`, `none`, `sq8`, `binary`, `pq`. */
+  /** `auto`, `none`, `sq8`, `binary`, `pq`, `rabitq`. */
   codes: string
   /** Of `pq`: bytes a vector. */
   pqBytes?: number
   /** Of `pq`: rotate first. */
   pqRotate?: boolean
+  /** For `rabitq`. */
+  rabitqBits?: number
 }
 
 /** Bytes on disk. */
@@ -131,6 +133,8 @@ export interface NativeMeasured {
   k: number
   /** `ef`, `probes` or `rerank`. */
   effort: number
+  /** Rows verified beside `probes`. */
+  rerank?: number
   /** Mean share found, less its standard error. */
   recall: number
 }
@@ -167,12 +171,14 @@ export interface NativeOptions {
   metric?: string
   /** `auto`, `flat`, `hnsw`, `ivf`. */
   coarse?: string
-  /** `auto`, `none`, `sq8`, `binary`, `pq`. */
+  /** `auto`, `none`, `sq8`, `binary`, `pq`, `rabitq`. */
   codes?: string
   /** Of `pq`: bytes a vector. */
   pqBytes?: number
   /** Of `pq`: rotate first. */
   pqRotate?: boolean
+  /** For `rabitq`. */
+  rabitqBits?: number
   /** `memory`, `disk`. */
   vectors?: string
   /** `f32`, `f16`, `i8`. */

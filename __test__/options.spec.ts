@@ -34,6 +34,7 @@ test('options are shown as asked', (t) => {
   }
   t.like(new Index(asked).options, asked)
   t.deepEqual(new Index({ dimensions: 9, codes: { type: 'pq', bytes: 3 } }).options.codes, { type: 'pq', bytes: 3, rotate: true })
+  t.deepEqual(new Index({ dimensions: 9, codes: { type: 'rabitq' } }).options.codes, { type: 'rabitq', bits: 8 })
   t.deepEqual(new Index({ dimensions: 9, hnsw: { m: 4 } }).options.hnsw, { m: 4, efConstruction: 200 })
   t.like(new Index({ dimensions: 9, coarse: 'ivf', ivf: { lists: 3 } }).options, { coarse: 'ivf', ivf: { lists: 3 } })
   for (const lists of [1, 2 ** 20]) t.deepEqual(new Index({ dimensions: 1, coarse: 'ivf', ivf: { lists } }).options.ivf, { lists })
@@ -66,6 +67,9 @@ const wrong: [string, unknown, RegExp][] = [
   ['pq bytes 0', { dimensions: 3, codes: { type: 'pq', bytes: 0 } }, /bytes.*0/],
   ['pq bytes above dimensions', { dimensions: 3, codes: { type: 'pq', bytes: 4 } }, /bytes.*4/],
   ['pq rotate', { dimensions: 3, codes: { type: 'pq', bytes: 1, rotate: 1 } }, /rotate.*1/],
+  ['rabitq bits 9', { dimensions: 3, codes: { type: 'rabitq', bits: 9 } }, /codes\.bits.*1.*8.*9/],
+  ['rabitq bits "8"', { dimensions: 3, codes: { type: 'rabitq', bits: '8' } }, /codes\.bits.*"8"/],
+  ['an unknown rabitq option', { dimensions: 3, codes: { type: 'rabitq', bytes: 8 } }, /codes.*"bytes"/],
   ['vectors', { dimensions: 3, vectors: 'gpu' }, /vectors.*"gpu"/],
   ['vectors on disk without a path', { dimensions: 3, vectors: 'disk' }, /open/],
   ['precision', { dimensions: 3, precision: 'f64' }, /precision.*"f64"/],
@@ -98,7 +102,7 @@ for (const [what, options, message] of wrong) {
 
 const later: [string, object][] = [
   ["codes 'sq4'", { codes: 'sq4' }],
-  ["codes 'rabitq'", { codes: { type: 'rabitq', bits: 4 } }],
+  ["codes 'rabitq' of 4 bits", { codes: { type: 'rabitq', bits: 4 } }],
   ['memory', { memory: 1e9 }],
   ["io 'io_uring'", { io: 'io_uring' }],
 ]

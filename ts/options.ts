@@ -68,7 +68,9 @@ function packCodes(given: unknown, dimensions = MAX_DIMENSIONS): Pick<NativeOpti
   const { type, bytes, rotate, bits } = given as { type?: unknown; bytes?: unknown; rotate?: unknown; bits?: unknown }
   if (type === 'rabitq') {
     checkNames('options.codes', given, ['type', 'bits'])
-    return { codes: 'rabitq', rabitqBits: checkInteger('options.codes.bits', bits, 1, 8) }
+    const rabitqBits = checkInteger('options.codes.bits', bits, 1, 8) ?? 8
+    if (rabitqBits !== 8) throw notYet('options.codes.bits other than 8')
+    return { codes: 'rabitq', rabitqBits }
   }
   if (type !== 'pq') throw badArgument(`options.codes.type must be 'pq' or 'rabitq', not ${show(type)}`)
   checkNames('options.codes', given, ['type', 'bytes', 'rotate'])
@@ -96,7 +98,8 @@ export function unpackOptions(options: NativeOptions): IndexOptions {
   })
 }
 
-export function unpackCodes(given: Pick<NativeOptions, 'codes' | 'pqBytes' | 'pqRotate'>): Codes {
+export function unpackCodes(given: Pick<NativeOptions, 'codes' | 'pqBytes' | 'pqRotate' | 'rabitqBits'>): Codes {
+  if (given.codes === 'rabitq') return Object.freeze({ type: 'rabitq', bits: given.rabitqBits as number })
   if (given.codes !== 'pq') return given.codes as Codes
   return Object.freeze({ type: 'pq', bytes: given.pqBytes as number, rotate: given.pqRotate as boolean })
 }

@@ -151,7 +151,8 @@ fn in_memory_every_metric_and_precision() {
 
 #[test]
 fn in_a_directory_with_every_codec_and_placement() {
-    let codes = [Codes::None, Codes::Sq8, Codes::Binary, Codes::Pq { bytes: 3, rotate: true }, Codes::Auto];
+    let codes =
+        [Codes::None, Codes::Sq8, Codes::Binary, Codes::Rabitq { bits: 8 }, Codes::Pq { bytes: 3, rotate: true }, Codes::Auto];
     for vectors in [Placement::Memory, Placement::Disk] {
         for codes in codes {
             for coarse in [Coarse::Flat, Coarse::Hnsw] {

@@ -1,7 +1,7 @@
 //! `quant::Codec::read` for each codec, and all that a codec can be asked.
 
 use kernels::{Metric, Scorer, Strided};
-use quant::{Codec, CodecSpec};
+use quant::{CodeSet, Codec, CodecSpec};
 use task::Task;
 use wire::{Reader, Writer};
 
@@ -50,6 +50,12 @@ fn score(codec: &Codec, query: &[f32], codes: &[u8]) {
         codec.decode(code, &mut decoded);
         codec.expand(code, &mut decoded);
     }
+    let mut set = CodeSet::default();
+    codec.gather(codes.chunks_exact(width), &mut set);
+    codec.between(&set, 1, &[0, 2, 1], &mut [0.0; 3]);
+    if let Codec::Rabitq(codec) = codec {
+        codec.neighbours(&codes[..width], codes.chunks_exact(width), |_, signs, _| assert_eq!(signs.len(), codec.subspaces()));
+    }
     let (mut some, mut all) = ([0.0; 3], [0.0; ROWS]);
     for mut scorer in [codec.scorer(query, strided), codec.scorer_of_code(&codes[..width], strided)] {
         scorer.prefetch(ROWS as u32);
@@ -64,7 +70,7 @@ pub fn seed(number: u64) -> Vec<u8> {
     let dims = 1 + random.below(10);
     let metric = [Metric::Cosine, Metric::Dot, Metric::L2][random.below(3)];
     let pq = |rotate| CodecSpec::Pq { bytes: 1 + number as usize % dims, rotate };
-    let spec = [CodecSpec::Sq8, CodecSpec::Binary, pq(false), pq(true)][number as usize % 4];
+    let spec = [CodecSpec::Sq8, CodecSpec::Binary, pq(false), pq(true), CodecSpec::Rabitq][number as usize % 5];
     let rows = random.below(40);
     let sample = random.vector(rows * dims);
     let codec = Codec::train(&spec, metric, dims, &sample, number, &Task::new()).expect("nobody stops it");
