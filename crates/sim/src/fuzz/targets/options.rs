@@ -54,7 +54,7 @@ fn agreement(given: &PartialOptions, stored: &Options, on_disk: bool) {
 }
 
 fn asked(input: &mut Input<'_>) -> PartialOptions {
-    let codes = [Codes::Auto, Codes::None, Codes::Sq8, Codes::Binary, Codes::Rabitq { bits: 8 }, Codes::Rabitq { bits: 3 }];
+    let codes = [Codes::Auto, Codes::None, Codes::Sq8, Codes::Binary, Codes::Rabitq { bits: 8 }];
     PartialOptions {
         dimensions: number(input),
         metric: pick(input, &[Metric::Cosine, Metric::Dot, Metric::L2]),
