@@ -2,7 +2,8 @@
 
 use kernels::{Metric, Strided, kernels};
 
-use crate::{Codec, Rabitq};
+use crate::Codec;
+use crate::rabitq::RabitqSet;
 
 /// Code rows brought together to be compared; reused from one set to the next.
 #[derive(Default)]
@@ -10,7 +11,7 @@ pub struct CodeSet {
     /// Decoded rows, where that is what is compared.
     values: Vec<f32>,
     /// Codes, where they are compared as they are.
-    codes: Vec<u8>,
+    codes: RabitqSet,
 }
 
 impl Codec {
@@ -19,10 +20,8 @@ impl Codec {
     /// # Panics
     /// If a code is not of [`code_bytes`](Self::code_bytes).
     pub fn gather<'a>(&self, codes: impl ExactSizeIterator<Item = &'a [u8]>, set: &mut CodeSet) {
-        if let Self::Rabitq(_) = self {
-            set.codes.clear();
-            codes.for_each(|code| set.codes.extend_from_slice(code));
-            return;
+        if let Self::Rabitq(codec) = self {
+            return set.codes.gather(codec, codes);
         }
         set.values.resize(codes.len() * self.dims(), 0.0);
         for (code, values) in codes.zip(set.values.chunks_exact_mut(self.dims())) {
@@ -36,7 +35,7 @@ impl Codec {
     /// If there are no such places, or `out` is not as long as `others`.
     pub fn between(&self, set: &CodeSet, one: u32, others: &[u32], out: &mut [f32]) {
         if let Self::Rabitq(codec) = self {
-            return between_codes(codec, &set.codes, one, others, out);
+            return set.codes.between(codec, one, others, out);
         }
         let dims = self.dims();
         let rows = Strided::new(bytemuck::cast_slice(&set.values), dims * size_of::<f32>(), set.values.len() / dims);
@@ -49,10 +48,4 @@ impl Codec {
             out.iter_mut().for_each(|distance| *distance = 1.0 - *distance);
         }
     }
-}
-
-fn between_codes(codec: &Rabitq, codes: &[u8], one: u32, others: &[u32], out: &mut [f32]) {
-    let width = codec.code_bytes();
-    let rows = Strided::new(codes, width, codes.len() / width);
-    codec.query_of_code(rows.row(one as usize)).score(rows, others, out);
 }

@@ -12,7 +12,7 @@ mod projection;
 #[cfg(test)]
 mod tests;
 
-use kernels::{Kernels, Metric, NibbleTables, Strided, kernels};
+use kernels::{Metric, NibbleTables, Strided, kernels};
 use task::{Aborted, Task};
 use wire::{Error, Reader, Writer};
 
@@ -124,7 +124,7 @@ impl Rabitq {
 
     /// Projected values of a code.
     fn values(&self, code: &[u8], out: &mut [f32]) {
-        let step = f32_at(code, self.kept() + 4);
+        let [_, step] = factors(code, self.kept());
         for (value, &level) in out.iter_mut().zip(code) {
             *value = (i32::from(level) - MIDDLE) as f32 * step;
         }
@@ -153,8 +153,8 @@ impl Rabitq {
 
     /// The query that is the row of `code`.
     pub(crate) fn query_of_code(&self, code: &[u8]) -> RabitqQuery {
-        let levels = code[..self.kept()].iter().map(|&level| (i32::from(level) - MIDDLE) as i8).collect();
-        let (factor, step) = (f32_at(code, self.kept()), f32_at(code, self.kept() + 4));
+        let levels = code[..self.kept()].iter().map(|&level| signed(level)).collect();
+        let [factor, step] = factors(code, self.kept());
         RabitqQuery::new(self, self.row_base() + factor, step, levels)
     }
 
@@ -212,19 +212,15 @@ fn step_of(values: &[f32]) -> f32 {
 
 /// A query as signed bytes.
 pub struct RabitqQuery {
-    kernels: &'static Kernels,
     levels: Vec<i8>,
+    terms: Terms,
+    /// What a level is worth.
     step: f32,
-    base: f32,
-    slope: f32,
-    /// What the levels add to a product because a row's zero is [`MIDDLE`].
-    shift: i32,
 }
 
 impl RabitqQuery {
     fn new(codec: &Rabitq, base: f32, step: f32, levels: Vec<i8>) -> Self {
-        let shift = MIDDLE * levels.iter().map(|&level| i32::from(level)).sum::<i32>();
-        Self { kernels: kernels(), base, slope: codec.slope() * step, step, shift, levels }
+        Self { terms: Terms::new(codec, base, step, &levels), step, levels }
     }
 
     /// The tables that sum up the query's values by the signs of [`Rabitq::neighbours`].
@@ -238,35 +234,96 @@ impl RabitqQuery {
                 sums[code] = sums[code & (code - 1)] + 2.0 * values[code.trailing_zeros() as usize];
             }
         }
-        self.kernels.fit_tables(&sums, tables);
+        kernels().fit_tables(&sums, tables);
     }
 
     pub(crate) fn score(&self, codes: Strided, rows: &[u32], out: &mut [f32]) {
-        let mut products = [0; CHUNK];
-        for (rows, out) in rows.chunks(CHUNK).zip(out.chunks_mut(CHUNK)) {
-            let products = &mut products[..rows.len()];
-            self.kernels.gather_dot_u8_i8(&self.levels, codes, rows, products);
-            self.finish(codes, |i| rows[i] as usize, products, out);
-        }
+        self.terms.score(&self.levels, codes, rows, out);
     }
 
     pub(crate) fn score_range(&self, codes: Strided, start: u32, out: &mut [f32]) {
+        self.terms.score_range(&self.levels, codes, start, out);
+    }
+}
+
+/// What makes a distance of the product of a query's levels and a code's.
+#[derive(Debug, Clone, Copy)]
+struct Terms {
+    base: f32,
+    slope: f32,
+    /// What the levels add to a product because a row's zero is [`MIDDLE`].
+    shift: i32,
+}
+
+impl Terms {
+    fn new(codec: &Rabitq, base: f32, step: f32, levels: &[i8]) -> Self {
+        let shift = MIDDLE * levels.iter().map(|&level| i32::from(level)).sum::<i32>();
+        Self { base, slope: codec.slope() * step, shift }
+    }
+
+    fn score(&self, levels: &[i8], codes: Strided, rows: &[u32], out: &mut [f32]) {
+        let mut products = [0; CHUNK];
+        for (rows, out) in rows.chunks(CHUNK).zip(out.chunks_mut(CHUNK)) {
+            let products = &mut products[..rows.len()];
+            kernels().gather_dot_u8_i8(levels, codes, rows, products);
+            self.finish(levels.len(), codes, |i| rows[i] as usize, products, out);
+        }
+    }
+
+    fn score_range(&self, levels: &[i8], codes: Strided, start: u32, out: &mut [f32]) {
         let mut products = [0; CHUNK];
         let mut start = start as usize;
         for out in out.chunks_mut(CHUNK) {
             let products = &mut products[..out.len()];
-            self.kernels.scan_dot_u8_i8(&self.levels, codes, start, products);
-            self.finish(codes, |i| start + i, products, out);
+            kernels().scan_dot_u8_i8(levels, codes, start, products);
+            self.finish(levels.len(), codes, |i| start + i, products, out);
             start += out.len();
         }
     }
 
-    fn finish(&self, codes: Strided, row: impl Fn(usize) -> usize, products: &[i32], out: &mut [f32]) {
-        let kept = self.levels.len();
+    fn finish(&self, kept: usize, codes: Strided, row: impl Fn(usize) -> usize, products: &[i32], out: &mut [f32]) {
         for (i, (out, &product)) in out.iter_mut().zip(products).enumerate() {
-            let code = codes.row(row(i));
-            let (factor, step) = (f32_at(code, kept), f32_at(code, kept + 4));
+            let [factor, step] = factors(codes.row(row(i)), kept);
             *out = self.base + factor + self.slope * step * (product - self.shift) as f32;
         }
     }
+}
+
+/// Codes brought together to be compared with one another: each as a query, too.
+#[derive(Default)]
+pub(crate) struct RabitqSet {
+    codes: Vec<u8>,
+    levels: Vec<i8>,
+    terms: Vec<Terms>,
+}
+
+impl RabitqSet {
+    pub(crate) fn gather<'a>(&mut self, codec: &Rabitq, codes: impl Iterator<Item = &'a [u8]>) {
+        self.codes.clear();
+        self.levels.clear();
+        self.terms.clear();
+        let (kept, row_base) = (codec.kept(), codec.row_base());
+        for code in codes {
+            let (at, [factor, step]) = (self.levels.len(), factors(code, kept));
+            self.codes.extend_from_slice(code);
+            self.levels.extend(code[..kept].iter().map(|&level| signed(level)));
+            self.terms.push(Terms::new(codec, row_base + factor, step, &self.levels[at..]));
+        }
+    }
+
+    pub(crate) fn between(&self, codec: &Rabitq, one: u32, others: &[u32], out: &mut [f32]) {
+        let (kept, width) = (codec.kept(), codec.code_bytes());
+        let codes = Strided::new(&self.codes, width, self.terms.len());
+        self.terms[one as usize].score(&self.levels[one as usize * kept..][..kept], codes, others, out);
+    }
+}
+
+/// The row's factor and step behind its levels.
+#[inline]
+fn factors(code: &[u8], kept: usize) -> [f32; 2] {
+    [f32_at(code, kept), f32_at(code, kept + size_of::<f32>())]
+}
+
+fn signed(level: u8) -> i8 {
+    (i32::from(level) - MIDDLE) as i8
 }
