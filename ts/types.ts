@@ -31,8 +31,9 @@ export interface IndexOptions {
   /** Default `'cosine'`. */
   metric?: Metric
   /**
-   * How candidates are found. Default `'auto'`: an exact scan of a small index, else hnsw. `'ivf'`: lists of rows around
-   * centroids, of which a search looks into the nearest; built several times as fast as a graph.
+   * How candidates are found. `'ivf'`: lists of rows around centroids, of which a search looks into the nearest; built several
+   * times as fast as a graph. Default `'auto'`: an exact scan of a small index; a larger one gets a graph, but lists where it
+   * is in memory, has fewer than 160 dimensions, and `codes` is left open, too.
    */
   coarse?: 'auto' | 'flat' | 'hnsw' | 'ivf'
   /**

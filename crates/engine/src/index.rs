@@ -23,7 +23,7 @@ use crate::optimize;
 use crate::options::{Options, PartialOptions};
 use crate::record::Format;
 use crate::search::{Effort, Search, check_vector, hits};
-use crate::shared::{Parts, Shared, codec_spec, first_plan};
+use crate::shared::{Parts, Shared, first_plan};
 use crate::state::{Plan, State};
 use crate::sync::atomic::Ordering;
 use crate::tombstones::Tombstones;
@@ -405,7 +405,7 @@ fn empty(options: &Options, directory: Option<Directory>) -> Parts {
         nodes: None,
         lists: None,
         plan: first_plan(options),
-        over_codes: codec_spec(options).is_some(),
+        over_codes: options.codec_at_size().is_some(),
         efforts: None,
         doubt: None,
     };

@@ -1,5 +1,7 @@
 //! What an index is made of, as asked and with defaults filled in.
 
+use quant::CodecSpec;
+
 use crate::error::{Error, Result};
 use crate::types::{Coarse, Codes, Durability, Metric, Placement, Precision};
 
@@ -8,6 +10,9 @@ pub const MAX_DIMENSIONS: usize = 4096;
 
 /// The most lists an index can have.
 pub const MAX_LISTS: usize = 1 << 20;
+
+/// Rows of so many dimensions go into a graph where `auto` may choose; of fewer, into lists.
+const MANY_DIMENSIONS: usize = 160;
 
 /// Bits a value of the codes 'rabitq'.
 pub const RABITQ_BITS: u8 = 8;
@@ -132,6 +137,41 @@ impl PartialOptions {
 }
 
 impl Options {
+    /// What finds candidates once comparing all rows takes too long.
+    ///
+    /// Where everything is left to the index and in memory: rows of few dimensions go into lists, whose codes hold them well; rows of many
+    /// dimensions have few that matter, and are found in a few dozen steps of a graph with its neighbours' codes beside the links.
+    pub fn coarse_at_size(&self) -> Coarse {
+        match self.coarse {
+            Coarse::Auto if self.decides_codes() && self.dimensions < MANY_DIMENSIONS => Coarse::Ivf,
+            Coarse::Auto => Coarse::Hnsw,
+            named => named,
+        }
+    }
+
+    /// What stays in memory of each row then, beside lists' own codes; `None` where the vectors are walked.
+    pub fn codec_at_size(&self) -> Option<CodecSpec> {
+        match self.codes {
+            // Lists have codes of their own.
+            Codes::Auto if self.coarse_at_size() == Coarse::Ivf => None,
+            Codes::Auto if self.decides_codes() => Some(CodecSpec::Rabitq),
+            // Half a byte a dimension or 64 bytes, whichever is less.
+            Codes::Auto if self.vectors == Placement::Disk => {
+                Some(CodecSpec::Pq { bytes: self.dimensions.div_ceil(2).min(64), rotate: true })
+            }
+            Codes::Auto | Codes::None => None,
+            Codes::Sq8 => Some(CodecSpec::Sq8),
+            Codes::Binary => Some(CodecSpec::Binary),
+            Codes::Rabitq { .. } => Some(CodecSpec::Rabitq),
+            Codes::Pq { bytes, rotate } => Some(CodecSpec::Pq { bytes, rotate }),
+        }
+    }
+
+    /// Whether nothing is asked of the coarse side, and no codes must be small.
+    fn decides_codes(&self) -> bool {
+        self.coarse == Coarse::Auto && self.codes == Codes::Auto && self.vectors == Placement::Memory
+    }
+
     /// `E_ARGUMENT` if something is out of its range.
     pub fn check(&self, on_disk: bool) -> Result<()> {
         let within = |name: &str, value: usize, least: usize, most: usize| {

@@ -24,7 +24,7 @@ use crate::record::Format;
 use crate::state::{Plan, State};
 use crate::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering};
 use crate::sync::{Condvar, Mutex, MutexGuard, RwLock, RwLockReadGuard, RwLockWriteGuard, lock};
-use crate::types::{Coarse, Codes, Placement};
+use crate::types::{Coarse, Codes};
 use crate::worker::Worker;
 use crate::writer::Writer;
 
@@ -285,7 +285,7 @@ impl Shared {
 
     /// The codec that the options ask for, if any.
     pub fn codec_spec(&self) -> Option<CodecSpec> {
-        codec_spec(&self.options)
+        self.options.codec_at_size()
     }
 
     /// Notes, once codes are wanted and can be trained, from which rows. Called when rows have been added, so that it
@@ -327,7 +327,8 @@ impl Shared {
         if self.options.coarse == Coarse::Auto && state.plan == Plan::Exact && large {
             let bytes = state.live() as usize * self.format.dims * size_of::<f32>();
             if bytes > EXACT_BYTES {
-                self.publish(|state| state.plan = Plan::Hnsw);
+                let plan = if self.options.coarse_at_size() == Coarse::Ivf { Plan::Ivf } else { Plan::Hnsw };
+                self.publish(|state| state.plan = plan);
             }
         }
     }
@@ -363,26 +364,10 @@ pub struct Parts {
 pub fn first_plan(options: &Options) -> Plan {
     match options.coarse {
         Coarse::Auto => Plan::Exact,
-        Coarse::Flat if codec_spec(options).is_none() || options.codes == Codes::Auto => Plan::Exact,
+        Coarse::Flat if options.codec_at_size().is_none() || options.codes == Codes::Auto => Plan::Exact,
         Coarse::Flat => Plan::Flat,
         Coarse::Hnsw => Plan::Hnsw,
         Coarse::Ivf => Plan::Ivf,
-    }
-}
-
-/// See [`Shared::codec_spec`]. With rows on disk `auto` is PQ with half a byte a dimension or 64 bytes, whichever is less.
-pub fn codec_spec(options: &Options) -> Option<CodecSpec> {
-    match options.codes {
-        // Lists have codes of their own.
-        Codes::Auto if options.coarse == Coarse::Ivf => None,
-        Codes::Auto if options.vectors == Placement::Disk => {
-            Some(CodecSpec::Pq { bytes: options.dimensions.div_ceil(2).min(64), rotate: true })
-        }
-        Codes::Auto | Codes::None => None,
-        Codes::Sq8 => Some(CodecSpec::Sq8),
-        Codes::Binary => Some(CodecSpec::Binary),
-        Codes::Rabitq { .. } => Some(CodecSpec::Rabitq),
-        Codes::Pq { bytes, rotate } => Some(CodecSpec::Pq { bytes, rotate }),
     }
 }
 

@@ -83,14 +83,36 @@ fn a_replaced_item_is_always_there_as_it_was_or_as_it_is() {
 }
 
 #[test]
-fn auto_scans_small_indexes_and_links_large_ones() {
-    let index = Index::new(dims(64).complete(false).unwrap()).unwrap();
-    index.add(clustered(2_000, 64, 0, 1), &Task::new()).unwrap();
-    index.optimize(&Task::new()).unwrap();
-    assert_eq!(index.stats().unwrap().coarse, Coarse::Flat);
-    index.add(clustered(40_000, 64, 2_000, 2), &Task::new()).unwrap();
-    assert_eq!(index.stats().unwrap().coarse, Coarse::Hnsw);
-    assert_eq!(index.options().coarse, Coarse::Auto);
+fn auto_scans_small_indexes_and_takes_what_suits_large_ones() {
+    let rabitq = Codes::Rabitq { bits: 8 };
+    for (wide, named, coarse, codes) in [
+        (64, Codes::Auto, Coarse::Ivf, Codes::Pq { bytes: 16, rotate: false }),
+        (256, Codes::Auto, Coarse::Hnsw, rabitq),
+        (64, Codes::Sq8, Coarse::Hnsw, Codes::Sq8),
+        (64, Codes::None, Coarse::Hnsw, Codes::None),
+    ] {
+        let given = PartialOptions { codes: Some(named), ..dims(wide) };
+        let index = Index::new(given.complete(false).unwrap()).unwrap();
+        index.add(clustered(1_500, wide, 0, 1), &Task::new()).unwrap();
+        index.optimize(&Task::new()).unwrap();
+        assert_eq!((index.stats().unwrap().coarse, index.stats().unwrap().codes), (Coarse::Flat, Codes::None));
+        // More than 8 MiB of vectors.
+        let rows = (9 << 20) / (4 * wide);
+        index.add(clustered(rows, wide, 1_500, 2), &Task::new()).unwrap();
+        assert_eq!((index.stats().unwrap().coarse, index.stats().unwrap().codes), (coarse, codes));
+        assert_eq!((index.options().coarse, index.options().codes), (Coarse::Auto, named));
+        index.optimize(&Task::new()).unwrap();
+        let stats = index.stats().unwrap();
+        assert_eq!((stats.unlinked, stats.memory.codes > 0), (0, codes != Codes::None));
+        let all = SearchParams { k: index.len() / 3, ..SearchParams::default() };
+        let more = SearchParams { ef: Some(400), probes: Some(300), rerank: Some(400), ..SearchParams::default() };
+        let (mut found, mut wanted) = (0, 0);
+        for (truth, hits) in answers(&index, wide, &all).iter().zip(answers(&index, wide, &more)) {
+            found += hits.iter().filter(|hit| truth[..10].contains(hit)).count();
+            wanted += 10;
+        }
+        assert!(found * 20 >= wanted * 19, "{wide} {named:?}: {found} of {wanted}");
+    }
 }
 
 #[test]

@@ -57,8 +57,8 @@ impl Codec {
         match spec {
             CodecSpec::Sq8 | CodecSpec::Binary => 256,
             CodecSpec::Pq { rotate: false, .. } => 256 * 16,
+            CodecSpec::Rabitq => 2048.max(dims),
             // A covariance of few rows has axes by chance only.
-            CodecSpec::Rabitq => 2048.max(4 * dims),
             CodecSpec::Pq { rotate: true, .. } => (256 * 16).max(4 * dims),
         }
     }

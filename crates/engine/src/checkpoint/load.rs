@@ -22,7 +22,7 @@ use crate::metadata::{MetadataColumn, read_metadata};
 use crate::options::Options;
 use crate::recall::Efforts;
 use crate::record::Format;
-use crate::shared::{Parts, codec_spec};
+use crate::shared::Parts;
 use crate::state::State;
 use crate::tombstones::Tombstones;
 use crate::types::{Coarse, Placement};
@@ -130,7 +130,7 @@ impl Loading<'_> {
             nodes: None,
             lists: derived.lists.clone(),
             plan: counts.plan,
-            over_codes: codec_spec(self.options).is_some(),
+            over_codes: self.options.codec_at_size().is_some(),
             efforts: efforts.map(|(efforts, _)| Arc::new(efforts)),
             dense,
             doubt,
@@ -274,7 +274,8 @@ impl Loading<'_> {
             None => (None, Vec::new()),
         };
         let counts = &self.body.counts;
-        let coded = if codec_spec(self.options).is_some() { codes.as_ref().map_or(0, |c| c.view().len()) } else { counts.rows };
+        let coded =
+            if self.options.codec_at_size().is_some() { codes.as_ref().map_or(0, |c| c.view().len()) } else { counts.rows };
         let graph = self
             .readable("graph")?
             .and_then(|bytes| Reader::whole(&bytes, |r| Graph::read(r, &hnsw_options(self.options), coded)).ok());
@@ -285,7 +286,7 @@ impl Loading<'_> {
     fn read_lists(&self, bytes: &[u8], rows: u32) -> Option<Lists> {
         let options = self.options;
         let lists = Reader::whole(bytes, |r| Lists::read(options.metric, options.dimensions, rows, r)).ok()?;
-        let fits = options.coarse == Coarse::Ivf
+        let fits = options.coarse_at_size() == Coarse::Ivf
             && lists.is_coded() == Shape::is_encoded(options)
             && options.lists.is_none_or(|count| count == lists.shape().lists());
         fits.then_some(lists)
@@ -370,6 +371,6 @@ fn read_records(dense: &Dense, task: &Task) -> Result<Appender<u8>> {
 
 fn read_codec(bytes: &[u8], options: &Options) -> Option<Codec> {
     let codec = Reader::whole(bytes, Codec::read).ok()?;
-    let fits = codec.dims() == options.dimensions && codec.metric() == options.metric && codec_spec(options).is_some();
+    let fits = codec.dims() == options.dimensions && codec.metric() == options.metric && options.codec_at_size().is_some();
     fits.then_some(codec)
 }

@@ -54,7 +54,7 @@ impl Shape {
 
     /// Whether lists made by these options hold codes of their rows.
     pub fn is_encoded(options: &Options) -> bool {
-        options.coarse == Coarse::Ivf && options.codes == Codes::Auto
+        options.coarse_at_size() == Coarse::Ivf && options.codes == Codes::Auto
     }
 
     fn subspaces(dims: usize) -> usize {
