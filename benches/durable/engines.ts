@@ -1,7 +1,7 @@
 // One adapter an engine: a durable store of rows by number id. Each is called in the form it is fastest with.
 import path from 'node:path'
 import { Index } from 'bigrain'
-import { peer, peerVersion } from './peers.ts'
+import { peers } from './peers.ts'
 import { DIMENSIONS, rowOf } from './rows.ts'
 
 export type Durability = 'sync' | 'os'
@@ -60,11 +60,11 @@ const sqlite = (table: keyof typeof TABLES, goal: boolean): Engine => ({
   durabilities: ['sync', 'os'],
   goal,
   how: (durability) =>
-    `sqlite-vec ${peerVersion('sqlite-vec')}, better-sqlite3 ${peerVersion('better-sqlite3')}; ${table === 'vec0' ? 'vec0 table' : 'plain table with a blob'}, WAL, synchronous=${SYNCHRONOUS[durability]}`,
+    `sqlite-vec ${peers.version('sqlite-vec')}, better-sqlite3 ${peers.version('better-sqlite3')}; ${table === 'vec0' ? 'vec0 table' : 'plain table with a blob'}, WAL, synchronous=${SYNCHRONOUS[durability]}`,
   async open(folder, durability) {
-    const Database = peer('better-sqlite3')
+    const Database = peers.load('better-sqlite3')
     const db = new Database(path.join(folder, 'items.db'))
-    peer('sqlite-vec').load(db)
+    peers.load('sqlite-vec').load(db)
     db.pragma('journal_mode = WAL')
     db.pragma(`synchronous = ${SYNCHRONOUS[durability]}`)
     db.exec(TABLES[table])
@@ -89,7 +89,7 @@ const sqlite = (table: keyof typeof TABLES, goal: boolean): Engine => ({
 
 /** LanceDB's fastest input: an Arrow table over the caller's own numbers. */
 function arrowTables() {
-  const arrow = peer('apache-arrow')
+  const arrow = peers.load('apache-arrow')
   const list = new arrow.FixedSizeList(DIMENSIONS, new arrow.Field('item', new arrow.Float32(), true))
   const schema = new arrow.Schema([new arrow.Field('id', new arrow.Int64(), false), new arrow.Field('vector', list, false)])
   const make = (ids: Uint32Array, vectors: Float32Array) => {
@@ -107,10 +107,10 @@ const lancedb: Engine = {
   needs: 'LanceDB',
   durabilities: ['os'],
   goal: true,
-  how: () => `@lancedb/lancedb ${peerVersion('@lancedb/lancedb')}; table.add of Arrow rows, no index; it has no setting for durability`,
+  how: () => `@lancedb/lancedb ${peers.version('@lancedb/lancedb')}; table.add of Arrow rows, no index; it has no setting for durability`,
   async open(folder) {
     const { schema, make } = arrowTables()
-    const db = await peer('@lancedb/lancedb').connect(folder)
+    const db = await peers.load('@lancedb/lancedb').connect(folder)
     const table = (await db.tableNames()).includes('items') ? await db.openTable('items') : await db.createEmptyTable('items', schema)
     return {
       add: (id, vector) => table.add(make(Uint32Array.of(id), vector)),

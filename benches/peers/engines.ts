@@ -1,188 +1,72 @@
-// One adapter an engine: build, choose an effort, one query on one thread. Each is called in the form it is fastest with.
-import fs from 'node:fs'
-import { createRequire } from 'node:module'
-import path from 'node:path'
-import { Index, type IndexOptions } from 'bigrain'
-import { dataDir } from '../../scripts/lib/run.mjs'
-import { type DataSet, K } from './sets.ts'
+// Who takes part: one row an index, with how it is built and the efforts that it is asked for.
 
-/** The same graph for all: M links a row (2 M on the lowest level), efConstruction candidates while linking. */
-const M = 16
-const EF_CONSTRUCTION = 200
+/** What one search is told, by the names that the adapter knows. */
+export type Effort = Record<string, number>
+
+/** How an index is built, by the names that the adapter knows. */
+export type Settings = Record<string, unknown>
 
 export interface Engine {
-  build(set: DataSet, threads: number): Promise<void>
-  setEf(ef: number): Promise<void>
-  /** Queries in the engine's own best form, made before the clock runs. */
-  prepare(queries: Float32Array[]): unknown[]
-  /** One query, on the calling thread. What comes back is read only after the clock has stopped. */
-  search(query: unknown): unknown
-  rows(answer: unknown): number[]
-  /** What the engine says about itself: versions, choices. */
-  note(): string
+  world: 'node' | 'python'
+  /** The module that drives it: node/ADAPTER.ts or python/ADAPTER_adapter.py. */
+  adapter: string
+  settings: Settings
+  /** Efforts in ascending order, several times over where they have two dimensions. */
+  ladders: Effort[][]
+  /** Bytes of a value of the rows that the index keeps to order by: 4 as they came, 2 rounded; 0 where it has codes alone, or the rows on disk. */
+  keeps: 0 | 2 | 4
 }
 
-/** The peers are installed outside the package: one compiles C++, and a library must not need that of its developers. */
-export const peersDir = path.join(dataDir, 'peers')
-const peer = (name: string) => createRequire(path.join(peersDir, 'package.json'))(name)
-export const peerVersion = (name: string): string =>
-  JSON.parse(fs.readFileSync(path.join(peersDir, 'node_modules', name, 'package.json'), 'utf8')).version
+const EFS = [10, 12, 14, 17, 20, 24, 28, 34, 40, 48, 56, 68, 80, 96, 112, 136, 160, 192, 224, 272, 320, 384, 448, 640, 900, 1280, 1800, 2560]
+const PROBES = [1, 2, 3, 4, 6, 8, 11, 16, 22, 32, 45, 64, 90, 128, 180, 256, 360, 512]
+const RECALLS = [0.8, 0.85, 0.88, 0.9, 0.92, 0.94, 0.95, 0.96, 0.97, 0.98, 0.985, 0.99, 0.995]
 
-class Bigrain implements Engine {
-  #index: Index | undefined
-  #ef = 0
-  readonly #options: Partial<IndexOptions>
+const ladder = (name: string, values: readonly number[]): Effort[] => values.map((value) => ({ [name]: value }))
+const ef = [ladder('ef', EFS)]
+/** Every value of the second beside every value of the first. */
+const grid = (first: string, values: readonly number[], second: string, others: readonly number[]): Effort[][] =>
+  others.map((other) => values.map((value) => ({ [first]: value, [second]: other })))
 
-  constructor(options: Partial<IndexOptions>) {
-    this.#options = options
-  }
+const ours = (settings: Settings, ladders: Effort[][]): Engine => ({ world: 'node', adapter: 'bigrain', settings, ladders, keeps: 4 })
+const python = (adapter: string, settings: Settings, ladders: Effort[][], keeps: 0 | 2 | 4 = 4): Engine =>
+  ({ world: 'python', adapter, settings, ladders, keeps })
+const node = (adapter: string, settings: Settings, ladders: Effort[][], keeps: 0 | 2 | 4 = 4): Engine =>
+  ({ world: 'node', adapter, settings, ladders, keeps })
 
-  get #built(): Index {
-    if (!this.#index) throw new Error('not built')
-    return this.#index
-  }
-
-  async build(set: DataSet, threads: number): Promise<void> {
-    const rows = set.base.length / set.dimensions
-    this.#index = new Index({ dimensions: set.dimensions, metric: set.metric, threads, ...this.#options })
-    await this.#index.add({ ids: Uint32Array.from({ length: rows }, (_, row) => row), vectors: set.base })
-    await this.#index.optimize()
-  }
-
-  async setEf(ef: number): Promise<void> {
-    this.#ef = ef
-  }
-
-  prepare(queries: Float32Array[]): unknown[] {
-    return queries
-  }
-
-  search(query: unknown): unknown {
-    return this.#built.searchSync(query as Float32Array, { k: K, ef: this.#ef })
-  }
-
-  rows(answer: unknown): number[] {
-    return (answer as { id: number }[]).map((hit) => hit.id)
-  }
-
-  note(): string {
-    const { chosen, simd } = this.#built.stats()
-    return `chosen ${JSON.stringify(chosen)}, ${simd}`
-  }
-}
-
-interface UsearchIndex {
-  add(keys: BigUint64Array, vectors: Float32Array, threads: number): void
-  search(query: Float32Array, k: number, threads: number): { keys: BigUint64Array }
-  save(file: string): void
-  load(file: string): void
-}
-
-class Usearch implements Engine {
-  #index: UsearchIndex | undefined
-  #set: DataSet | undefined
-  readonly #file = path.join(peersDir, `usearch-${process.pid}.index`)
-  readonly #quantization: string
-
-  constructor(quantization: string) {
-    this.#quantization = quantization
-  }
-
-  #make(ef: number): UsearchIndex {
-    if (!this.#set) throw new Error('not built')
-    const metric = this.#set.metric === 'l2' ? 'l2sq' : 'ip' // unit rows: the inner product orders as cosine does, and is less work
-    const { Index: Made } = peer('usearch')
-    return new Made({
-      dimensions: this.#set.dimensions, metric, quantization: this.#quantization,
-      connectivity: M, expansion_add: EF_CONSTRUCTION, expansion_search: ef, multi: false,
-    })
-  }
-
-  async build(set: DataSet, threads: number): Promise<void> {
-    this.#set = set
-    this.#index = this.#make(64)
-    const rows = set.base.length / set.dimensions
-    this.#index.add(BigUint64Array.from({ length: rows }, (_, row) => BigInt(row)), set.base, threads)
-  }
-
-  /** expansion_search can only be given to the constructor: another effort is another index from the same file. */
-  async setEf(ef: number): Promise<void> {
-    if (!fs.existsSync(this.#file)) {
-      this.#index?.save(this.#file)
-      process.once('exit', () => fs.rmSync(this.#file, { force: true }))
-    }
-    this.#index = undefined
-    globalThis.gc?.()
-    this.#index = this.#make(ef)
-    this.#index.load(this.#file)
-  }
-
-  prepare(queries: Float32Array[]): unknown[] {
-    return queries
-  }
-
-  search(query: unknown): unknown {
-    return this.#index?.search(query as Float32Array, K, 1)
-  }
-
-  rows(answer: unknown): number[] {
-    return Array.from((answer as { keys: BigUint64Array }).keys, Number)
-  }
-
-  note(): string {
-    return `usearch ${peerVersion('usearch')}`
-  }
-}
-
-interface HnswlibIndex {
-  initIndex(rows: number, m: number, efConstruction: number, seed: number): void
-  addPoint(point: number[], label: number): void
-  setEf(ef: number): void
-  searchKnn(query: number[], k: number): { neighbors: number[] }
-}
-
-class Hnswlib implements Engine {
-  #index: HnswlibIndex | undefined
-
-  async build(set: DataSet): Promise<void> {
-    const { HierarchicalNSW } = peer('hnswlib-node')
-    const rows = set.base.length / set.dimensions
-    const index: HnswlibIndex = new HierarchicalNSW(set.metric === 'l2' ? 'l2' : 'ip', set.dimensions)
-    index.initIndex(rows, M, EF_CONSTRUCTION, 100)
-    // one thread, one array of numbers at a time: that is all of its interface
-    for (let row = 0; row < rows; row++) index.addPoint(Array.from(set.base.subarray(row * set.dimensions, (row + 1) * set.dimensions)), row)
-    this.#index = index
-  }
-
-  async setEf(ef: number): Promise<void> {
-    this.#index?.setEf(ef)
-  }
-
-  prepare(queries: Float32Array[]): unknown[] {
-    return queries.map((query) => Array.from(query))
-  }
-
-  search(query: unknown): unknown {
-    return this.#index?.searchKnn(query as number[], K)
-  }
-
-  rows(answer: unknown): number[] {
-    return (answer as { neighbors: number[] }).neighbors
-  }
-
-  note(): string {
-    return `hnswlib-node ${peerVersion('hnswlib-node')}, builds on one thread`
-  }
-}
-
-const hnsw = { coarse: 'hnsw', hnsw: { m: M, efConstruction: EF_CONSTRUCTION } } as const
+const graph = { m: 16, efConstruction: 200 }
+const wide = { m: 32, efConstruction: 200 }
+const scannEfforts = grid('leaves', PROBES, 'reorder', [25, 40, 60, 90, 130, 200, 300])
 
 /** By the name that tables and plots show. */
-export const ENGINES: Record<string, () => Engine> = {
-  'bigrain hnsw': () => new Bigrain({ ...hnsw, codes: 'none' }),
-  'bigrain hnsw sq8': () => new Bigrain({ ...hnsw, codes: 'sq8', vectors: 'memory' }),
-  'bigrain auto': () => new Bigrain({}),
-  'usearch f32': () => new Usearch('f32'),
-  'usearch f16': () => new Usearch('f16'),
-  'hnswlib-node': () => new Hnswlib(),
+export const ENGINES: Record<string, Engine> = {
+  'bigrain hnsw': ours({ coarse: 'hnsw', codes: 'none', hnsw: graph }, ef),
+  'bigrain hnsw sq8': ours({ coarse: 'hnsw', codes: 'sq8', vectors: 'memory', hnsw: graph }, ef),
+  'bigrain ivf': ours({ coarse: 'ivf' }, grid('probes', PROBES, 'rerank', [20, 30, 45, 60, 90, 130, 200, 300])),
+  'bigrain auto': ours({}, [ladder('recall', RECALLS)]),
+  'usearch f32': node('usearch', { quantization: 'f32', ...graph }, ef),
+  'usearch f16': node('usearch', { quantization: 'f16', ...graph }, ef, 2),
+  'hnswlib-node': node('hnswlib', graph, ef),
+  'zvec': node('zvec', { quantize: 'UNDEFINED', ...graph }, ef),
+  'zvec int8': node('zvec', { quantize: 'INT8', ...graph }, ef),
+  'lancedb ivf pq': node('lancedb', { width: 4 }, grid('probes', PROBES, 'refine', [4, 8, 16]), 0),
+  'hnswlib': python('hnswlib', graph, ef),
+  'hnswlib m32': python('hnswlib', wide, ef),
+  'faiss hnsw': python('faiss', { factory: 'HNSW32,Flat', efConstruction: 200 }, ef),
+  'faiss ivf pqfs': python('faiss', { factory: 'IVF{lists},PQ{half}x4fs,RFlat' }, grid('probes', PROBES, 'refine', [3, 5, 8, 12, 20, 30])),
+  'scann': python('scann', { leaves: 1 }, scannEfforts),
+  'scann 2x leaves': python('scann', { leaves: 2 }, scannEfforts),
+  'scann soar': python('scann', { leaves: 2, soar: true }, scannEfforts),
+  'lorann': python('lorann', { bits: 8, rank: 32 }, grid('clusters', PROBES, 'rerank', [40, 80, 160, 320, 640, 1280])),
+  'symphonyqg': python('rabitq', { kind: 'symqg', degree: 32, efConstruction: 200 }, ef),
+  'symphonyqg 64': python('rabitq', { kind: 'symqg', degree: 64, efConstruction: 200 }, ef),
+  'rabitq ivf': python('rabitq', { kind: 'ivf', bits: 7 }, [ladder('probes', PROBES)], 0),
+  'rabitq hnsw': python('rabitq', { kind: 'hnsw', bits: 5, clusters: 16, ...graph }, ef, 0),
+  'glass': python('glass', { codes: 'SQ8U', ...graph }, ef, 2),
+  'glass m32': python('glass', { codes: 'SQ8U', ...wide }, ef, 2),
+  'vsag hgraph': python('vsag', { codes: 'sq8_uniform', degree: 32, efConstruction: 200 }, ef),
+  'ngt anng': python('ngt', { edges: 40 }, [ladder('epsilon', [-0.3, -0.2, -0.1, -0.05, 0, 0.02, 0.05, 0.08, 0.1, 0.15, 0.2, 0.3])]),
+  'svs vamana f16': python('svs', { codes: 'f16', degree: 64, window: 200 }, ef, 2),
+  'svs vamana lvq': python('svs', { codes: 'lvq', degree: 64, window: 200 }, ef, 0),
 }
+
+export const isOurs = (name: string): boolean => name.startsWith('bigrain')

@@ -1,0 +1,122 @@
+// The run: engines are built one after the other, then take turns.
+import os from 'node:os'
+import path from 'node:path'
+import { fileURLToPath } from 'node:url'
+import { whole } from '../../scripts/lib/table.mjs'
+import { Worker } from '../workers.ts'
+import { type Effort, ENGINES, type Engine, isOurs } from './engines.ts'
+import type { Peers } from './install.ts'
+import type { Built, Question, Told } from './protocol.ts'
+import { PythonWorker } from './python.ts'
+import { type EngineResult, type Point, worthMeasuring } from './report.ts'
+import { type DataSet, recall } from './sets.ts'
+
+/** An engine that reached this is asked no greater effort. */
+const ENOUGH = 0.995
+/** Nor is one that found so little more by the last one. */
+const STANDSTILL = 0.001
+/** Queries that efforts are chosen by. */
+const TRIAL = 300
+
+const PROGRAM = path.join(path.dirname(fileURLToPath(import.meta.url)), 'node', 'worker.ts')
+
+interface Runner {
+  name: string
+  engine: Engine
+  worker: { next(): Promise<Told>; ask(question: Question): Promise<Told>; end(): void }
+  built: Built
+  points: Point[]
+}
+
+/** Starts one engine's process and waits for its index, which it builds with all the cores while the others are idle. */
+async function build(name: string, folder: string, { venv }: Peers): Promise<Runner> {
+  const engine = ENGINES[name] as Engine
+  const threads = os.availableParallelism()
+  const worker = engine.world === 'node'
+    ? new Worker<Question, Told>(PROGRAM, [name, folder, String(threads)], ['--expose-gc'])
+    : new PythonWorker(venv as NonNullable<typeof venv>, name, engine, folder, threads)
+  try {
+    const told = await worker.next()
+    if (!('built' in told)) throw new Error('measured before it was built')
+    const { built } = told
+    console.log(`  ${name}: built in ${built.seconds.toFixed(1)} s (${built.cpuSeconds.toFixed(1)} s of processors), ${whole(built.memory / 1e6)} MB (${built.note})`)
+    return { name, engine, worker, built, points: [] }
+  } catch (error) {
+    worker.end()
+    throw error
+  }
+}
+
+/** Builds what can be built. An engine that fails is left out, unless it is ours. */
+async function buildAll(names: readonly string[], folder: string, peers: Peers): Promise<Runner[]> {
+  const runners: Runner[] = []
+  for (const name of names) {
+    try {
+      runners.push(await build(name, folder, peers))
+    } catch (error) {
+      if (isOurs(name)) throw error
+      console.log(`  SKIPPED ${name}: ${(error as Error).message}`)
+    }
+  }
+  return runners
+}
+
+async function measure(runner: Runner, set: DataSet, question: Question): Promise<Point | undefined> {
+  const told = await runner.worker.ask(question)
+  if (!('measured' in told) || !told.measured) return undefined
+  const { answers, seconds, cpuSeconds } = told.measured
+  return {
+    effort: question.effort, threads: question.threads, recall: recall(set, answers),
+    qps: answers.length / seconds, cpuQps: answers.length / cpuSeconds,
+  }
+}
+
+/** Climbs all the ladders of an engine with few queries. Gives the efforts on the front of what was found, or near it. */
+async function explore(runner: Runner, set: DataSet): Promise<Effort[]> {
+  const found: Point[] = []
+  for (const ladder of runner.engine.ladders) {
+    let last = 0
+    for (const effort of ladder) {
+      const point = await measure(runner, set, { effort, threads: 1, queries: TRIAL })
+      if (!point) break
+      found.push(point)
+      if (point.recall >= ENOUGH || (last > 0 && point.recall - last < STANDSTILL)) break
+      last = point.recall
+    }
+  }
+  return worthMeasuring(found)
+}
+
+/** One round: each engine in turn at its first effort, then each at its second, and so on; by one thread, then by all. */
+async function round(runners: readonly Runner[], efforts: ReadonlyMap<Runner, Effort[]>, set: DataSet, queries: number): Promise<void> {
+  const most = Math.max(...[...efforts.values()].map((of) => of.length))
+  for (let step = 0; step < most; step++) {
+    for (const threads of new Set([1, os.availableParallelism()])) {
+      for (const runner of runners) {
+        const effort = efforts.get(runner)?.[step]
+        const point = effort && (await measure(runner, set, { effort, threads, queries }))
+        if (point) runner.points.push(point)
+      }
+    }
+  }
+}
+
+/** Builds and measures the named engines on a set in one run. */
+export async function compare(set: DataSet, folder: string, names: readonly string[], peers: Peers, rounds: number, queries: number): Promise<EngineResult[]> {
+  console.log(`\n${set.name}`)
+  const runners = await buildAll(names, folder, peers)
+  const efforts = new Map<Runner, Effort[]>()
+  for (const runner of runners) {
+    efforts.set(runner, await explore(runner, set))
+    console.log(`  ${runner.name}: ${efforts.get(runner)?.length} efforts are worth measuring`)
+  }
+  for (let n = 1; n <= rounds; n++) {
+    console.log(`  round ${n} of ${rounds}`)
+    await round(runners, efforts, set, queries)
+  }
+  runners.forEach((runner) => runner.worker.end())
+  const rows = set.base.length / set.dimensions
+  return runners.map(({ name, engine, built, points }) => ({
+    engine: name, ours: isOurs(name), built, points, beside: built.memory - rows * set.dimensions * engine.keeps,
+  }))
+}
