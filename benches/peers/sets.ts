@@ -1,8 +1,11 @@
 // The data sets of the comparison: the same rows, queries and true neighbours for every engine, saved as flat files.
 import fs from 'node:fs'
 import path from 'node:path'
+import { fileURLToPath } from 'node:url'
 import { glove, holdOut, mnist, readF32, sample, take } from '../../scripts/lib/data.mjs'
 import { makeOnce } from '../../scripts/lib/packages.mjs'
+import { dataDir, Explained, must } from '../../scripts/lib/run.mjs'
+import { makeVenv } from './venv.ts'
 
 export const K = 10
 const SEED = 20_240_601
@@ -37,6 +40,27 @@ function normalised(rows: Float32Array, dimensions: number): Float32Array {
   return out
 }
 
+/**
+ * A set that a Python program of data/ makes once, from Debian's packages and PyPI's: its folder. The program gets a folder
+ * for the result and one for what it downloads, which is kept until it is done, so that it can go on where it was stopped.
+ */
+function makeByPython(name: string, program: string, requirements: readonly (readonly [requirement: string, module: string])[]): Promise<string> {
+  return makeOnce(name, async (to: string) => {
+    const venv = await makeVenv(path.join(dataDir, 'venv'))
+    if (typeof venv === 'string') throw new Explained(`${name} needs Python: ${venv}`)
+    for (const [requirement, module] of requirements) {
+      const reason = await venv.install(requirement, module)
+      if (reason) throw new Explained(`${name} needs ${requirement}: ${reason}`)
+    }
+    const cache = path.join(dataDir, 'downloads', name)
+    fs.mkdirSync(cache, { recursive: true })
+    await must(venv.python, [path.join(path.dirname(fileURLToPath(import.meta.url)), 'data', program), to, cache])
+    fs.rmSync(cache, { recursive: true })
+  })
+}
+
+const readBytes = (file: string): Float32Array => Float32Array.from(fs.readFileSync(file))
+
 const MAKERS: Record<string, (queries: number) => Promise<Raw>> = {
   'glove-100': async (queries) => {
     const { words, vectors, dimensions } = await glove()
@@ -47,6 +71,18 @@ const MAKERS: Record<string, (queries: number) => Promise<Raw>> = {
   'mnist-784': async (queries) => {
     const { train, test, dimensions } = await mnist()
     return { metric: 'l2', dimensions, base: train, queries: take(test, dimensions, sample(test.length / dimensions, queries, SEED)) }
+  },
+  'debian-minilm-384': async (queries) => {
+    const dimensions = 384
+    const folder = await makeByPython('debian-minilm-384', 'debian.py', [
+      ['numpy', 'numpy'], ['onnx', 'onnx'], ['onnxruntime==1.32.0', 'onnxruntime'], ['tokenizers==0.23.3', 'tokenizers'], ['safetensors==0.8.0', 'safetensors'],
+    ])
+    return { metric: 'cosine', dimensions, base: readF32(path.join(folder, 'base.f32')), queries: readF32(path.join(folder, 'queries.f32')).subarray(0, queries * dimensions) }
+  },
+  'sift-1m': async (queries) => {
+    const dimensions = 128
+    const folder = await makeByPython('sift-1m', 'sift.py', [['numpy', 'numpy'], ['opencv-python-headless==5.0.0.93', 'cv2']])
+    return { metric: 'l2', dimensions, base: readBytes(path.join(folder, 'base.u8')), queries: readBytes(path.join(folder, 'queries.u8')).subarray(0, queries * dimensions) }
   },
 }
 

@@ -2,7 +2,6 @@
 
 worker.py ADAPTER SETTINGS SET_FOLDER SCRATCH THREADS builds and says {"built": ...}; then every line
 {"effort": {...}, "threads": n, "queries": n} is answered by {"measured": ...}. What goes wrong is {"failed": reason}."""
-import ctypes
 import gc
 import importlib
 import importlib.metadata
@@ -22,12 +21,8 @@ def tell(message):
 
 
 def held():
-    """Bytes of memory that the process has, what the allocator only keeps in stock given back first."""
+    """Bytes of memory that the process has."""
     gc.collect()
-    try:
-        ctypes.CDLL(None).malloc_trim(0)
-    except AttributeError:
-        pass  # not glibc
     with open("/proc/self/status", encoding="ascii") as status:
         return next(int(line.split()[1]) * 1024 for line in status if line.startswith("VmRSS"))
 
