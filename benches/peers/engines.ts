@@ -11,7 +11,7 @@ export interface Engine {
   /** The module that drives it: node/ADAPTER.ts or python/ADAPTER_adapter.py. */
   adapter: string
   settings: Settings
-  /** Efforts in ascending order, several times over where they have two dimensions. */
+  /** Efforts in ascending order, several times over where they have two dimensions: the most thorough ladder first. */
   ladders: Effort[][]
   /** Bytes of a value of the rows that the index keeps to order by: 4 as they came, 2 rounded; 0 where it has codes alone, or the rows on disk. */
   keeps: 0 | 2 | 4
@@ -23,9 +23,9 @@ const RECALLS = [0.8, 0.85, 0.88, 0.9, 0.92, 0.94, 0.95, 0.96, 0.97, 0.98, 0.985
 
 const ladder = (name: string, values: readonly number[]): Effort[] => values.map((value) => ({ [name]: value }))
 const ef = [ladder('ef', EFS)]
-/** Every value of the second beside every value of the first. */
+/** Every value of the first beside every value of the second. */
 const grid = (first: string, values: readonly number[], second: string, others: readonly number[]): Effort[][] =>
-  others.map((other) => values.map((value) => ({ [first]: value, [second]: other })))
+  others.toReversed().map((other) => values.map((value) => ({ [first]: value, [second]: other })))
 
 const ours = (settings: Settings, ladders: Effort[][]): Engine => ({ world: 'node', adapter: 'bigrain', settings, ladders, keeps: 4 })
 const python = (adapter: string, settings: Settings, ladders: Effort[][], keeps: 0 | 2 | 4 = 4): Engine =>
@@ -56,7 +56,7 @@ export const ENGINES: Record<string, Engine> = {
   'scann': python('scann', { leaves: 1 }, scannEfforts),
   'scann 2x leaves': python('scann', { leaves: 2 }, scannEfforts),
   'scann soar': python('scann', { leaves: 2, soar: true }, scannEfforts),
-  'lorann': python('lorann', { bits: 8, rank: 32 }, grid('clusters', PROBES, 'rerank', [40, 80, 160, 320, 640, 1280])),
+  'lorann': python('lorann', { bits: 8, rank: 32 }, grid('clusters', PROBES, 'rerank', [40, 80, 160, 320, 640, 1280, 2560])),
   'symphonyqg': python('rabitq', { kind: 'symqg', degree: 32, efConstruction: 200 }, ef),
   'symphonyqg 64': python('rabitq', { kind: 'symqg', degree: 64, efConstruction: 200 }, ef),
   'rabitq ivf': python('rabitq', { kind: 'ivf', bits: 7 }, [ladder('probes', PROBES)], 0),

@@ -49,10 +49,11 @@ test('one thread and all threads are curves of their own', (t) => {
   t.is(speedOf(swept, { one: false, speed: 'qps' }, 0.9), 700)
 })
 
-test('an effort is worth measuring where it is on the front or near it, from the last before 0.8 on', (t) => {
-  const efforts = worthMeasuring([point(1, 0.3, 9000), point(2, 0.7, 5000), point(3, 0.85, 1000), point(4, 0.84, 990), point(5, 0.84, 500), point(6, 0.99, 100)])
-  t.deepEqual(efforts, [{ ef: 2 }, { ef: 4 }, { ef: 3 }, { ef: 6 }])
+test('an effort is worth measuring on the front, from the last before 0.8 on, unless it hardly differs from the one before', (t) => {
+  const trial = [point(1, 0.3, 9000), point(2, 0.7, 5000), point(3, 0.84, 1000), point(4, 0.85, 990), point(5, 0.84, 500), point(6, 0.99, 100), point(7, 0.9905, 90)]
+  t.deepEqual(worthMeasuring(trial), [{ ef: 2 }, { ef: 3 }, { ef: 6 }, { ef: 7 }])
   t.deepEqual(worthMeasuring([point(1, 0.3, 9000), point(2, 0.7, 5000)]), [{ ef: 2 }])
+  t.deepEqual(worthMeasuring([]), [])
 })
 
 test('the tables name every engine, and the best of ours over the best of the others', (t) => {

@@ -6,8 +6,8 @@ import type { Built } from './protocol.ts'
 export const TARGETS = [0.9, 0.95, 0.99]
 /** Efforts that find less are of no use to anyone. */
 const LEAST_RECALL = 0.8
-/** So near to the front an effort may yet turn out to lie on it. */
-const NEAR = 0.93
+/** Efforts whose recalls lie nearer to each other than this part of what is missing say the same. */
+const APART = 0.08
 
 export interface Point {
   effort: Effort
@@ -60,12 +60,16 @@ export function front(points: readonly Point[], speed: Speed): Point[] {
   return out.toReversed()
 }
 
-/** The efforts whose points lie on the front or near it, from the last one below LEAST_RECALL on, recall ascending. */
+/** The efforts whose points make up the front, from the last one below LEAST_RECALL on, without those that hardly differ. */
 export function worthMeasuring(points: readonly Point[]): Effort[] {
-  const near = points.filter((point) => !points.some((other) => other.recall >= point.recall && other.cpuQps * NEAR > point.cpuQps))
-  const ascending = near.toSorted((a, b) => a.recall - b.recall)
+  const ascending = front(points, 'cpuQps')
   const first = ascending.findIndex((point) => point.recall >= LEAST_RECALL)
-  return ascending.slice(first < 0 ? -1 : Math.max(0, first - 1)).map(({ effort }) => effort)
+  const kept: Point[] = []
+  for (const point of ascending.slice(first < 0 ? -1 : Math.max(0, first - 1))) {
+    const last = kept.at(-1)
+    if (!last || point.recall - last.recall >= APART * (1 - last.recall) || point === ascending.at(-1)) kept.push(point)
+  }
+  return kept.map(({ effort }) => effort)
 }
 
 /**

@@ -15,8 +15,10 @@ import { type DataSet, recall } from './sets.ts'
 const ENOUGH = 0.995
 /** Nor is one that found so little more by the last one. */
 const STANDSTILL = 0.001
+/** A ladder that another one has overtaken by so much will not lead again. */
+const OVERTAKEN = 1.15
 /** Queries that efforts are chosen by. */
-const TRIAL = 300
+const TRIAL = 200
 
 const PROGRAM = path.join(path.dirname(fileURLToPath(import.meta.url)), 'node', 'worker.ts')
 
@@ -26,6 +28,8 @@ interface Runner {
   worker: { next(): Promise<Told>; ask(question: Question): Promise<Told>; end(): void }
   built: Built
   points: Point[]
+  /** It failed while it was measured. */
+  failed: boolean
 }
 
 /** Starts one engine's process and waits for its index, which it builds with all the cores while the others are idle. */
@@ -40,38 +44,37 @@ async function build(name: string, folder: string, { venv }: Peers): Promise<Run
     if (!('built' in told)) throw new Error('measured before it was built')
     const { built } = told
     console.log(`  ${name}: built in ${built.seconds.toFixed(1)} s (${built.cpuSeconds.toFixed(1)} s of processors), ${whole(built.memory / 1e6)} MB (${built.note})`)
-    return { name, engine, worker, built, points: [] }
+    return { name, engine, worker, built, points: [], failed: false }
   } catch (error) {
     worker.end()
     throw error
   }
 }
 
-/** Builds what can be built. An engine that fails is left out, unless it is ours. */
-async function buildAll(names: readonly string[], folder: string, peers: Peers): Promise<Runner[]> {
-  const runners: Runner[] = []
-  for (const name of names) {
-    try {
-      runners.push(await build(name, folder, peers))
-    } catch (error) {
-      if (isOurs(name)) throw error
-      console.log(`  SKIPPED ${name}: ${(error as Error).message}`)
-    }
-  }
-  return runners
+/** An engine that fails is left out, unless it is ours. */
+function leaveOut(name: string, error: unknown): void {
+  if (isOurs(name)) throw error
+  console.log(`  SKIPPED ${name}: ${(error as Error).message}`)
 }
 
 async function measure(runner: Runner, set: DataSet, question: Question): Promise<Point | undefined> {
-  const told = await runner.worker.ask(question)
-  if (!('measured' in told) || !told.measured) return undefined
-  const { answers, seconds, cpuSeconds } = told.measured
-  return {
-    effort: question.effort, threads: question.threads, recall: recall(set, answers),
-    qps: answers.length / seconds, cpuQps: answers.length / cpuSeconds,
+  if (runner.failed) return undefined
+  try {
+    const told = await runner.worker.ask(question)
+    if (!('measured' in told) || !told.measured) return undefined
+    const { answers, seconds, cpuSeconds } = told.measured
+    return {
+      effort: question.effort, threads: question.threads, recall: recall(set, answers),
+      qps: answers.length / seconds, cpuQps: answers.length / cpuSeconds,
+    }
+  } catch (error) {
+    runner.failed = true
+    leaveOut(runner.name, error)
+    return undefined
   }
 }
 
-/** Climbs all the ladders of an engine with few queries. Gives the efforts on the front of what was found, or near it. */
+/** Climbs all the ladders of an engine with few queries, as far as there is something to find. Gives the efforts on the front. */
 async function explore(runner: Runner, set: DataSet): Promise<Effort[]> {
   const found: Point[] = []
   for (const ladder of runner.engine.ladders) {
@@ -79,8 +82,9 @@ async function explore(runner: Runner, set: DataSet): Promise<Effort[]> {
     for (const effort of ladder) {
       const point = await measure(runner, set, { effort, threads: 1, queries: TRIAL })
       if (!point) break
+      const overtaken = found.some((other) => other.recall >= point.recall && other.cpuQps > OVERTAKEN * point.cpuQps)
       found.push(point)
-      if (point.recall >= ENOUGH || (last > 0 && point.recall - last < STANDSTILL)) break
+      if (overtaken || point.recall >= ENOUGH || (last > 0 && point.recall - last < STANDSTILL)) break
       last = point.recall
     }
   }
@@ -104,19 +108,25 @@ async function round(runners: readonly Runner[], efforts: ReadonlyMap<Runner, Ef
 /** Builds and measures the named engines on a set in one run. */
 export async function compare(set: DataSet, folder: string, names: readonly string[], peers: Peers, rounds: number, queries: number): Promise<EngineResult[]> {
   console.log(`\n${set.name}`)
-  const runners = await buildAll(names, folder, peers)
-  const efforts = new Map<Runner, Effort[]>()
-  for (const runner of runners) {
-    efforts.set(runner, await explore(runner, set))
-    console.log(`  ${runner.name}: ${efforts.get(runner)?.length} efforts are worth measuring`)
+  const runners: Runner[] = []
+  try {
+    for (const name of names) {
+      await build(name, folder, peers).then((runner) => runners.push(runner), (error) => leaveOut(name, error))
+    }
+    const efforts = new Map<Runner, Effort[]>()
+    for (const runner of runners) {
+      efforts.set(runner, await explore(runner, set))
+      console.log(`  ${runner.name}: ${efforts.get(runner)?.length} efforts are worth measuring`)
+    }
+    for (let n = 1; n <= rounds; n++) {
+      console.log(`  round ${n} of ${rounds}`)
+      await round(runners, efforts, set, queries)
+    }
+  } finally {
+    runners.forEach((runner) => runner.worker.end())
   }
-  for (let n = 1; n <= rounds; n++) {
-    console.log(`  round ${n} of ${rounds}`)
-    await round(runners, efforts, set, queries)
-  }
-  runners.forEach((runner) => runner.worker.end())
-  const rows = set.base.length / set.dimensions
-  return runners.map(({ name, engine, built, points }) => ({
-    engine: name, ours: isOurs(name), built, points, beside: built.memory - rows * set.dimensions * engine.keeps,
+  const values = set.base.length
+  return runners.filter((runner) => !runner.failed).map(({ name, engine, built, points }) => ({
+    engine: name, ours: isOurs(name), built, points, beside: built.memory - values * engine.keeps,
   }))
 }
