@@ -13,7 +13,7 @@ import { type DataSet, recall } from './sets.ts'
 
 /** An engine that reached this is asked no greater effort. */
 const ENOUGH = 0.995
-/** Nor is one that found so little more by the last one. */
+/** Of several ladders, one that found so little more by its last step is climbed no further: what it lacks is the other dimension. */
 const STANDSTILL = 0.001
 /** A ladder that another one has overtaken by so much will not lead again. */
 const OVERTAKEN = 1.15
@@ -77,14 +77,16 @@ async function measure(runner: Runner, set: DataSet, question: Question): Promis
 /** Climbs all the ladders of an engine with few queries, as far as there is something to find. Gives the efforts on the front. */
 async function explore(runner: Runner, set: DataSet): Promise<Effort[]> {
   const found: Point[] = []
-  for (const ladder of runner.engine.ladders) {
+  const { ladders } = runner.engine
+  for (const ladder of ladders) {
     let last = 0
     for (const effort of ladder) {
       const point = await measure(runner, set, { effort, threads: 1, queries: TRIAL })
       if (!point) break
-      const overtaken = found.some((other) => other.recall >= point.recall && other.cpuQps > OVERTAKEN * point.cpuQps)
+      const overtaken = ladders.length > 1 && found.some((other) => other.recall >= point.recall && other.cpuQps > OVERTAKEN * point.cpuQps)
       found.push(point)
-      if (overtaken || point.recall >= ENOUGH || (last > 0 && point.recall - last < STANDSTILL)) break
+      const stands = ladders.length > 1 && last > 0 && point.recall - last < STANDSTILL
+      if (overtaken || stands || point.recall >= ENOUGH) break
       last = point.recall
     }
   }

@@ -49,7 +49,7 @@ export class LanceDb implements Adapter {
 
   search(query: unknown): unknown {
     const { probes, refine } = this.#effort
-    return this.#table.search(query).distanceType(this.#distance).limit(K).select(['id']).nprobes(probes).refineFactor(refine).toArrow()
+    return this.#table.search(query).distanceType(this.#distance).limit(K).select(['id', '_distance']).nprobes(probes).refineFactor(refine).toArrow()
   }
 
   rows(answer: unknown): number[] {

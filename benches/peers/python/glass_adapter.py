@@ -5,6 +5,11 @@ from adapter import K, Adapter
 PACKAGE = "pyglass-portable"
 
 
+def rows(answer):
+    """Some versions give distances too."""
+    return np.asarray(answer[0] if isinstance(answer, tuple) else answer)
+
+
 class Engine(Adapter):
     """HNSW walked over 8-bit codes, ordered once more by 16-bit rows."""
 
@@ -21,12 +26,8 @@ class Engine(Adapter):
         glass.set_num_threads(threads)
         self.index.set_ef(effort["ef"])
 
-    def rows(self, answer, count):
-        return np.asarray(answer[0] if isinstance(answer, tuple) else answer).reshape(count, K)
-
     def search(self, query):
-        answer = self.index.search(query, K)
-        return answer[0] if isinstance(answer, tuple) else answer
+        return rows(self.index.search(query, K))
 
     def batch(self, queries):
-        return self.rows(self.index.batch_search(queries, K, self.threads), len(queries))
+        return rows(self.index.batch_search(queries, K, self.threads)).reshape(len(queries), K)
