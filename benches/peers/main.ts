@@ -16,14 +16,23 @@ function machine(): Record<string, unknown> {
   return { cpu: os.cpus()[0]?.model, cores: os.availableParallelism(), memory: os.totalmem(), system: `${os.type()} ${os.release()} ${os.arch()}`, node: process.version, load: os.loadavg() }
 }
 
-function save(set: string, results: EngineResult[], settings: { rounds: number; queries: number }): void {
+interface Settings {
+  rounds: number
+  queries: number
+}
+
+/** The tables, as Markdown. */
+function report(set: string, results: EngineResult[], { rounds, queries }: Settings): string {
+  return `# ${set}: k = ${K}, median of ${rounds} rounds of ${queries} queries\n\n${summary(results)}\n`
+}
+
+function save(set: string, results: EngineResult[], settings: Settings): void {
   const folder = path.join(root, 'results')
   fs.mkdirSync(folder, { recursive: true })
   const write = (ending: string, text: string) => fs.writeFileSync(path.join(folder, `peers-${set}.${ending}`), text)
   const engines = results.map((result) => ({ ...result, settings: ENGINES[result.engine]?.settings, points: undefined, curve: curve(result.points) }))
   write('json', `${JSON.stringify({ date: new Date().toISOString(), set, k: K, ...settings, machine: machine(), engines }, undefined, 1)}\n`)
-  const title = `${set}: k = ${K}, median of ${settings.rounds} rounds of ${settings.queries} queries`
-  write('md', `# ${title}\n\n${summary(results)}\n`)
+  write('md', report(set, results, settings))
   const panel = (one: boolean, speed: 'cpuQps' | 'qps', axis: string) => ({
     title: set, axis,
     lines: results.map(({ engine, points }) => ({
@@ -31,7 +40,6 @@ function save(set: string, results: EngineResult[], settings: { rounds: number; 
     })),
   })
   write('svg', plot([panel(true, 'cpuQps', 'queries a second of processor time, one thread'), panel(false, 'qps', 'queries a second by the clock, all threads')]))
-  console.log(`\n${title}\n\n${summary(results)}\n\nWritten: results/peers-${set}.json, .md and .svg`)
 }
 
 main(async () => {
@@ -53,6 +61,11 @@ main(async () => {
   const settings = { rounds: Number(values.rounds), queries: Number(values.queries) }
   for (const set of values.set) {
     const folder = await prepareSet(set, settings.queries)
-    save(set, await compare(loadSet(folder), folder, present, peers, settings.rounds, settings.queries), settings)
+    let done = 0
+    for await (const results of compare(loadSet(folder), folder, present, peers, settings.rounds, settings.queries)) {
+      done++
+      save(set, results, { ...settings, rounds: done }) // a long run that is stopped has said what it knows
+      if (done === settings.rounds) console.log(`\n${report(set, results, settings)}\nWritten: results/peers-${set}.json, .md and .svg`)
+    }
   }
 })

@@ -107,8 +107,8 @@ async function round(runners: readonly Runner[], efforts: ReadonlyMap<Runner, Ef
   }
 }
 
-/** Builds and measures the named engines on a set in one run. */
-export async function compare(set: DataSet, folder: string, names: readonly string[], peers: Peers, rounds: number, queries: number): Promise<EngineResult[]> {
+/** Builds and measures the named engines on a set in one run. Gives what is known after every round. */
+export async function* compare(set: DataSet, folder: string, names: readonly string[], peers: Peers, rounds: number, queries: number): AsyncGenerator<EngineResult[]> {
   console.log(`\n${set.name}`)
   const runners: Runner[] = []
   try {
@@ -123,12 +123,13 @@ export async function compare(set: DataSet, folder: string, names: readonly stri
     for (let n = 1; n <= rounds; n++) {
       console.log(`  round ${n} of ${rounds}`)
       await round(runners, efforts, set, queries)
+      yield runners.filter((runner) => !runner.failed).map((runner) => resultOf(runner, set))
     }
   } finally {
     runners.forEach((runner) => runner.worker.end())
   }
-  const values = set.base.length
-  return runners.filter((runner) => !runner.failed).map(({ name, engine, built, points }) => ({
-    engine: name, ours: isOurs(name), built, points, beside: built.memory - values * engine.keeps,
-  }))
+}
+
+function resultOf({ name, engine, built, points }: Runner, set: DataSet): EngineResult {
+  return { engine: name, ours: isOurs(name), built, points, beside: built.memory - set.base.length * engine.keeps }
 }
