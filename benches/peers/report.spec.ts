@@ -82,6 +82,15 @@ test('recall counts rows as near as the true tenth, once each', (t) => {
   t.is(recall(set, [[0, 0, 0, 0, 0, 0, 0, 0, 0, 0]]), 0.1)
 })
 
+test('a distance is whole unless it is beyond the limit', (t) => {
+  const dimensions = 100
+  const set = { metric: 'l2' as const, dimensions, base: new Float32Array(dimensions).fill(3), queries: new Float32Array(dimensions).fill(1) }
+  t.is(distance(set, 0, 0), 400)
+  t.is(distance(set, 0, 0, 400), 400)
+  t.true(distance(set, 0, 0, 399) > 399)
+  t.true(distance(set, 0, 0, 10) > 10)
+})
+
 test('the plot holds every engine once in its legend, and no point off its panel', (t) => {
   const lines = [{ name: 'a<b', points: [point(1, 0.7, 9000), point(10, 0.9, 900), point(20, 0.99, 90)] }, { name: 'c', points: [point(10, 0.95, 50)] }]
   const svg = plot([{ title: 'one', axis: 'speed', lines }, { title: 'two', axis: 'speed', lines }])

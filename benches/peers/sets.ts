@@ -88,8 +88,8 @@ const MAKERS: Record<string, (queries: number) => Promise<Raw>> = {
 
 export const setNames = Object.keys(MAKERS)
 
-/** Distance in 64-bit floats: squared L2, or minus the inner product of unit rows. */
-export function distance(set: Pick<Raw, 'metric' | 'dimensions' | 'base' | 'queries'>, query: number, row: number): number {
+/** Distance in 64-bit floats: squared L2, or minus the inner product of unit rows. A squared L2 beyond `limit` may come out as any number beyond it. */
+export function distance(set: Pick<Raw, 'metric' | 'dimensions' | 'base' | 'queries'>, query: number, row: number, limit = Number.POSITIVE_INFINITY): number {
   const { base, queries, dimensions } = set
   const [q, b] = [query * dimensions, row * dimensions]
   let [even, odd] = [0, 0] // two sums, so that an addition need not wait for the one before
@@ -99,6 +99,7 @@ export function distance(set: Pick<Raw, 'metric' | 'dimensions' | 'base' | 'quer
       const y = (queries[q + i + 1] as number) - (base[b + i + 1] as number)
       even += x * x
       odd += y * y
+      if (i % 32 === 30 && even + odd > limit) break // most rows of a million are far away, and soon seen to be
     }
     return even + odd
   }
@@ -114,8 +115,9 @@ function nearest(set: Raw, query: number): number[] {
   const best: { row: number; distance: number }[] = []
   const rows = set.base.length / set.dimensions
   for (let row = 0; row < rows; row++) {
-    const d = distance(set, query, row)
-    if (best.length === K && d >= (best[K - 1]?.distance ?? 0)) continue
+    const limit = best.length === K ? (best[K - 1]?.distance ?? 0) : Number.POSITIVE_INFINITY
+    const d = distance(set, query, row, limit)
+    if (d >= limit) continue
     const after = best.findIndex((other) => other.distance > d)
     best.splice(after < 0 ? best.length : after, 0, { row, distance: d })
     best.length = Math.min(best.length, K)
