@@ -1,15 +1,23 @@
 //! The graph once more, with codes beside its links, where the codes are such.
 
-use coarse::hnsw::Nodes;
+use coarse::Candidate;
+use coarse::flat::{self, Margin};
+use coarse::hnsw::{Nodes, Wanted};
+use kernels::NibbleTables;
 use task::Task;
 
 use crate::derived::{CodeColumn, Derived};
 use crate::error::Result;
+use crate::recall::Without;
+use crate::search::Search;
 use crate::shared::Shared;
 use crate::space::SignSpace;
+use crate::state::Codes;
 
 /// Nodes are made anew in the background once so small a share of them has been linked since.
 const REPACK: u32 = 8;
+/// So many rows that came after the nodes were made are scanned by their codes; where there are more, the graph is walked.
+pub const NEWER: u32 = 4096;
 /// The fewest rows that nodes are made for in the background.
 const LEAST_ROWS: u32 = 1024;
 
@@ -37,4 +45,30 @@ pub fn pack_some(shared: &Shared, derived: &mut Derived, drain: u32, task: &Task
     let nodes = derived.nodes.clone();
     shared.publish(|state| state.nodes = nodes);
     Ok(true)
+}
+
+impl Search<'_> {
+    /// Rows of 0 .. `covered` to verify: by the neighbours' codes in `nodes`, and of the rows that came after them by their own.
+    pub fn by_nodes(&self, nodes: &Nodes, codes: &Codes, covered: u32) -> Result<Vec<Candidate>> {
+        let mut scorer = codes.scorer(self.query.candidates);
+        let mut tables = NibbleTables::default();
+        scorer.sign_tables(&mut tables);
+        let live = |row| row < covered && self.is_live(row);
+        let wanted = Wanted { ef: self.effort.ef, tables: &tables, hidden: self.hidden };
+        let graph = &self.state.graph;
+        let mut found = self.scratch.with(|scratch| match self.hidden {
+            None => nodes.search(graph, &mut scorer, &wanted, live, scratch, self.task),
+            Some(row) => nodes.search(graph, &mut Without { scorer: &mut scorer, row }, &wanted, live, scratch, self.task),
+        })?;
+        if nodes.len() < covered {
+            let newer = flat::scan(&mut scorer, nodes.len()..covered, self.effort.rerank, Margin::default(), live, self.task)?;
+            found.extend(newer);
+        }
+        if found.len() > self.effort.rerank {
+            found.select_nth_unstable(self.effort.rerank - 1);
+            found.truncate(self.effort.rerank);
+        }
+        found.sort_unstable();
+        Ok(found)
+    }
 }

@@ -4,18 +4,19 @@ use std::ops::Range;
 
 use coarse::Candidate;
 use coarse::flat::{self, Margin};
-use coarse::hnsw::{Nodes, ScratchPool, Wanted};
-use kernels::{NibbleTables, Scorer};
+use coarse::hnsw::ScratchPool;
+use kernels::Scorer;
 use quant::CodecSpec;
 use task::Task;
 
 use crate::error::{Code, Error, Result};
 use crate::ids::Ids;
 use crate::lists::{Lists, Look};
+use crate::nodes::NEWER;
 use crate::recall::{Step, Without};
 use crate::record::Exact;
 use crate::space::RowScorer;
-use crate::state::{Codes, Plan, State};
+use crate::state::{Plan, State};
 use crate::types::{Hit, Metric, Query, SearchParams};
 
 /// Effort where the caller names none.
@@ -25,8 +26,10 @@ const DEFAULT_RERANK: usize = 256;
 
 /// The same where lists are looked into.
 const DEFAULT_LISTED: usize = 100;
-/// So many rows that came after the nodes were made are scanned by their codes; where there are more, the graph is walked.
-const NEWER: u32 = 4096;
+/// Rows beyond the wanted ones and a quarter more that are compared before it is known what estimates are off by.
+const TRIED: usize = 4;
+/// So many times what estimates are off by, as a rule, an estimate may be off: for one row in some hundreds more.
+const CERTAIN: f64 = 3.0;
 /// One list in so many is looked into where the caller names no number.
 const PROBES: usize = 24;
 
@@ -48,9 +51,9 @@ pub fn check_vector(name: &str, vector: &[f32], dims: usize, metric: Metric) -> 
 #[derive(Debug, Clone, Copy)]
 pub struct Effort {
     k: usize,
-    ef: usize,
+    pub ef: usize,
     probes: usize,
-    rerank: usize,
+    pub rerank: usize,
     /// Every row is compared.
     exact: bool,
 }
@@ -154,22 +157,42 @@ impl Search<'_> {
         // Where a large share of all rows is wanted, walking towards them is more work than comparing all.
         let covered = if self.effort.exact || k > live / 4 { 0 } else { state.covered() };
         if covered > 0 {
-            let rows = self.candidates(covered)?;
-            if rows.len() < k {
+            let found = self.candidates(covered)?;
+            if found.len() < k {
                 return self.nearest_exactly(0..state.rows(), &exact, top);
             }
-            state.dense.verify(&exact, &rows, self.task, |at, distance| top.push(distance, rows[at]))?;
+            self.verify(&found, &exact, &mut top)?;
         }
         self.nearest_exactly(covered..state.rows(), &exact, top)
     }
 
     #[inline]
-    fn is_live(&self, row: u32) -> bool {
+    pub fn is_live(&self, row: u32) -> bool {
         self.hidden != Some(row) && self.state.is_live(row)
     }
 
-    /// Rows of 0 .. `covered` to verify, most promising first.
-    pub fn candidates(&self, covered: u32) -> Result<Vec<u32>> {
+    /// Compares candidates, most promising first, as long as any of them could be among the nearest.
+    fn verify(&self, found: &[Candidate], exact: &Exact<'_>, top: &mut Top<'_>) -> Result<()> {
+        let rows: Vec<u32> = found.iter().map(|c| c.row).collect();
+        let dense = &self.state.dense;
+        let estimated = self.state.over_codes && is_fine(self.state) && std::ptr::eq(self.query.candidates, self.query.verify);
+        let first = if estimated { (top.k + top.k / 4 + TRIED).min(rows.len()) } else { rows.len() };
+        let mut squares = 0.0;
+        dense.verify(exact, &rows[..first], self.task, |at, distance| {
+            squares += (distance - f64::from(found[at].distance)).powi(2);
+            top.push(distance, rows[at]);
+        })?;
+        if first == rows.len() {
+            return Ok(());
+        }
+        // What the estimates of this query are off by, as those that are known by now say.
+        let bound = top.kth() + CERTAIN * (squares / first as f64).sqrt();
+        let rest = first + found[first..].partition_point(|c| f64::from(c.distance) <= bound);
+        dense.verify(exact, &rows[first..rest], self.task, |at, distance| top.push(distance, rows[first + at]))
+    }
+
+    /// Rows of 0 .. `covered` to verify, most promising first, with estimated distances.
+    pub fn candidates(&self, covered: u32) -> Result<Vec<Candidate>> {
         let (state, query) = (self.state, self.query);
         if let Some(lists) = state.lists.as_ref().filter(|_| state.plan == Plan::Ivf) {
             return self.listed(lists, covered);
@@ -178,57 +201,34 @@ impl Search<'_> {
             if let Some(nodes) = state.nodes.as_ref().filter(|nodes| covered <= nodes.len().saturating_add(NEWER)) {
                 return self.by_nodes(nodes, codes, covered);
             }
-            let found = self.find(&mut codes.scorer(query.candidates), covered)?;
-            return Ok(found.iter().take(self.effort.rerank).map(|c| c.row).collect());
+            let mut found = self.find(&mut codes.scorer(query.candidates), covered)?;
+            found.truncate(self.effort.rerank);
+            return Ok(found);
         }
         let mut scorer = RowScorer::new(&state.dense, query.candidates, self.task);
         let found = self.find(&mut scorer, covered)?;
         if let Some(error) = scorer.failure() {
             return Err(error);
         }
-        Ok(undecided(&found, self.effort.k, state.dense.margin(query.candidates)))
+        Ok(undecided(found, self.effort.k, state.dense.margin(query.candidates)))
     }
 
     /// The same of lists.
-    fn listed(&self, lists: &Lists, covered: u32) -> Result<Vec<u32>> {
+    fn listed(&self, lists: &Lists, covered: u32) -> Result<Vec<Candidate>> {
         let (state, query, effort) = (self.state, self.query.candidates, self.effort);
         let live = |row| row < covered && self.is_live(row);
-        let rows = |found: &[Candidate]| found.iter().take(effort.rerank).map(|c| c.row).collect();
         let look = Look { probes: effort.probes, keep: effort.rerank, margin: Margin::default() };
         if let Some(codes) = state.codes.as_ref().filter(|_| state.over_codes) {
-            return Ok(rows(&lists.find(query, look, &mut codes.scorer(query), live, self.task)?));
+            return Ok(lists.find(query, look, &mut codes.scorer(query), live, self.task)?);
         }
         let mut scorer = RowScorer::new(&state.dense, query, self.task);
         if lists.is_coded() {
-            return Ok(rows(&lists.find(query, look, &mut scorer, live, self.task)?));
+            return Ok(lists.find(query, look, &mut scorer, live, self.task)?);
         }
         let margin = state.dense.margin(query);
         let found = lists.find(query, Look { keep: effort.k, margin, ..look }, &mut scorer, live, self.task)?;
         scorer.failure().map_or(Ok(()), Err)?;
-        Ok(undecided(&found, effort.k, margin))
-    }
-
-    /// The same by the neighbours' codes in `nodes`, and of the rows that came after them by their own.
-    fn by_nodes(&self, nodes: &Nodes, codes: &Codes, covered: u32) -> Result<Vec<u32>> {
-        let mut scorer = codes.scorer(self.query.candidates);
-        let mut tables = NibbleTables::default();
-        scorer.sign_tables(&mut tables);
-        let live = |row| row < covered && self.is_live(row);
-        let wanted = Wanted { ef: self.effort.ef, tables: &tables, hidden: self.hidden };
-        let graph = &self.state.graph;
-        let mut found = self.scratch.with(|scratch| match self.hidden {
-            None => nodes.search(graph, &mut scorer, &wanted, live, scratch, self.task),
-            Some(row) => nodes.search(graph, &mut Without { scorer: &mut scorer, row }, &wanted, live, scratch, self.task),
-        })?;
-        if nodes.len() < covered {
-            let newer = flat::scan(&mut scorer, nodes.len()..covered, self.effort.rerank, Margin::default(), live, self.task)?;
-            found.extend(newer);
-        }
-        if found.len() > self.effort.rerank {
-            found.select_nth_unstable(self.effort.rerank - 1);
-            found.truncate(self.effort.rerank);
-        }
-        Ok(found.iter().map(|c| c.row).collect())
+        Ok(undecided(found, effort.k, margin))
     }
 
     /// A hidden row is as far away as can be, so that no walk goes through it.
@@ -274,9 +274,11 @@ impl Search<'_> {
 }
 
 /// The best `k`, and what their estimates cannot tell from them.
-fn undecided(found: &[Candidate], k: usize, margin: Margin) -> Vec<u32> {
+fn undecided(mut found: Vec<Candidate>, k: usize, margin: Margin) -> Vec<Candidate> {
     let bound = found.get(k - 1).map_or(f32::INFINITY, |kth| margin.bound(kth.distance));
-    found.iter().enumerate().take_while(|(at, c)| *at < k || c.distance <= bound).map(|(_, c)| c.row).collect()
+    let sure = k.min(found.len());
+    found.truncate(sure + found[sure..].iter().take_while(|c| c.distance <= bound).count());
+    found
 }
 
 /// Turns rows into hits.
@@ -319,6 +321,12 @@ impl<'a> Top<'a> {
             self.cut();
             self.bound = self.best[self.k - 1].0;
         }
+    }
+
+    /// The `k`-th best distance so far.
+    fn kth(&mut self) -> f64 {
+        self.cut();
+        self.best.last().filter(|_| self.best.len() == self.k).map_or(f64::INFINITY, |kth| kth.0)
     }
 
     fn cut(&mut self) {

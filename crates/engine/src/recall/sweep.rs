@@ -158,7 +158,7 @@ impl Sweep<'_> {
         let candidates = search.candidates(covered)?;
         let distances: HashMap<u32, f64> = truth.iter().map(|&(distance, row)| (row, distance)).collect();
         // Where among the candidates the true neighbours are; those in no list yet are always found.
-        let places = candidates.iter().enumerate().filter_map(|(place, row)| Some((place, *distances.get(row)?)));
+        let places = candidates.iter().enumerate().filter_map(|(place, c)| Some((place, *distances.get(&c.row)?)));
         let tail = truth.iter().filter(|(_, row)| *row >= covered).map(|&(distance, _)| (0, distance));
         let places: Vec<(usize, f64)> = tail.chain(places).collect();
         let share = |hits: usize, rerank: usize| {

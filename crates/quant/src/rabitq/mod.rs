@@ -22,6 +22,8 @@ use projection::Projection;
 
 /// What stands for zero.
 const MIDDLE: i32 = 128;
+/// The bit that makes a signed level one around [`MIDDLE`], and back.
+const FLIP: u8 = 0x80;
 /// The largest level on either side of it.
 const LARGEST: f32 = 127.0;
 /// Values that share a table of the bits.
@@ -114,7 +116,7 @@ impl Rabitq {
                 let (levels, rest) = out.split_at_mut(kept);
                 let step = step_of(values);
                 for (level, value) in levels.iter_mut().zip(values) {
-                    *level = (rounded(value / step) + MIDDLE) as u8;
+                    *level = rounded(value / step) as u8 ^ FLIP;
                 }
                 rest[..4].copy_from_slice(&self.factor(row).to_le_bytes());
                 rest[4..].copy_from_slice(&step.to_le_bytes());
@@ -146,7 +148,7 @@ impl Rabitq {
         let mut levels = vec![0; values.len()];
         let step = step_of(&values);
         for (level, value) in levels.iter_mut().zip(&values) {
-            *level = rounded(value / step) as i8;
+            *level = rounded(value / step);
         }
         RabitqQuery::new(self, self.base(&query), step, levels)
     }
@@ -198,9 +200,10 @@ impl Rabitq {
     }
 }
 
-/// The nearest level. Without the call that `f32::round` is where the CPU need not have an instruction for it.
-fn rounded(value: f32) -> i32 {
-    (value.clamp(-LARGEST, LARGEST) + 0.5f32.copysign(value)) as i32
+/// The nearest level of a value between the largest ones: added to 1.5 * 2^23 it is rounded into the lowest bits, without the call
+/// that `f32::round` is where the CPU need not have an instruction for it. Of any other value, some level.
+fn rounded(value: f32) -> i8 {
+    (value + 12_582_912.0).to_bits() as i8
 }
 
 /// The step with which the largest value still has a level.
@@ -325,5 +328,5 @@ fn factors(code: &[u8], kept: usize) -> [f32; 2] {
 }
 
 fn signed(level: u8) -> i8 {
-    (i32::from(level) - MIDDLE) as i8
+    (level ^ FLIP) as i8
 }

@@ -9,7 +9,7 @@ use nalgebra::{DMatrix, SymmetricEigen};
 use task::{Aborted, Task};
 use wire::{Error, Reader, Writer};
 
-use super::rounded;
+use super::{FLIP, MIDDLE, rounded};
 use crate::rows::{mean, sample};
 use crate::wire_form::{finite, finite_row};
 
@@ -28,8 +28,6 @@ const NEAR_PAIRS: usize = 2048;
 const STEP: usize = 32;
 /// Values kept at most: the tables of their bits sum up in 16 bits.
 const MOST: usize = 1024;
-/// What stands for zero in the matrix.
-const MIDDLE: u8 = 128;
 /// A dimension counts as at least so wide, as a share of all dimensions' mean.
 const LEAST_WIDTH: f64 = 0.05;
 /// A query that lies further out than so many times a dimension's width is projected in floats: bytes of such a scale would
@@ -46,7 +44,7 @@ pub(super) struct Projection {
     /// What a dimension is divided by before; and by what that is multiplying.
     widths: Vec<f32>,
     per_width: Vec<f32>,
-    /// `kept` x `dims` levels around [`MIDDLE`], each worth `unit`.
+    /// `kept` x `dims` levels around [`MIDDLE`](super::MIDDLE), each worth `unit`.
     levels: Vec<u8>,
     unit: f32,
     /// The same as floats, `dims` x `kept`, widths included.
@@ -66,7 +64,7 @@ impl Projection {
         let weighed: Vec<f32> = turned.chunks_exact(dims).flat_map(|row| row.iter().zip(&widths).map(|(x, w)| x * w)).collect();
         let unit = weighed.iter().fold(0f32, |most, x| most.max(x.abs())) / 127.0;
         let unit = if unit.is_normal() { unit } else { 1.0 };
-        let levels = weighed.iter().map(|x| (rounded(x / unit) + i32::from(MIDDLE)) as u8).collect();
+        let levels = weighed.iter().map(|x| rounded(x / unit) as u8 ^ FLIP).collect();
         Ok(Self::of(centre, widths, levels, unit))
     }
 
@@ -75,7 +73,7 @@ impl Projection {
         let mut matrix = vec![0.0; levels.len()];
         for (to, row) in levels.chunks_exact(dims).enumerate() {
             for (from, (&level, &width)) in row.iter().zip(&widths).enumerate() {
-                matrix[from * kept + to] = (f32::from(level) - f32::from(MIDDLE)) * unit / width;
+                matrix[from * kept + to] = (i32::from(level) - MIDDLE) as f32 * unit / width;
             }
         }
         let per_width = widths.iter().map(|width| 1.0 / width).collect();
@@ -115,8 +113,8 @@ impl Projection {
             return self.of_rows(query);
         }
         let per_unit = 1.0 / unit;
-        let levels: Vec<i8> = scaled.iter().map(|x| rounded(x * per_unit) as i8).collect();
-        let shift = i32::from(MIDDLE) * levels.iter().map(|&level| i32::from(level)).sum::<i32>();
+        let levels: Vec<i8> = scaled.iter().map(|x| rounded(x * per_unit)).collect();
+        let shift = MIDDLE * levels.iter().map(|&level| i32::from(level)).sum::<i32>();
         let mut products = vec![0; kept];
         kernels().scan_dot_u8_i8(&levels, Strided::new(&self.levels, dims, kept), 0, &mut products);
         products.iter().map(|product| (product - shift) as f32 * (unit * self.unit)).collect()
