@@ -13,8 +13,12 @@ export declare const __napiBindingTarget: 'native' | 'wasm32-wasi' | 'wasm32-was
 export declare class NativeCalls {
   /** `wake` is called on the environment's thread when there is something to take. It does not keep the process alive. */
   constructor(wake: () => void)
-  /** Takes what is there, up to a limit; plain hits go to `words`. */
-  take(words: Float64Array): NativeTaken
+  /**
+   * A function that takes what is there, up to a limit. Plain hits with number ids go to `words`: behind the place where they end, and
+   * 1 if there is more to take (else 0), for each finished search its token, the number of hits, and that many pairs of
+   * id and distance. An id that is NaN is the next of the texts. Gives nothing where this is all.
+   */
+  taker(): (words: Float64Array) => NativeTaken | undefined
 }
 
 /** A way to stop a call. */
@@ -50,15 +54,8 @@ export declare class NativeIndex {
   get(token: number, numbers: Float64Array, texts: Array<string>, include: number): void
   /** At most `limit` ids, from row `from` on. */
   ids(from: number, limit: number): NativePage
-  /** The nearest items. `verify` is given where another vector than `candidates` gives the distances. */
-  search(token: number, candidates: Float32Array, verify: Float32Array | undefined | null, k: number, ef: number | undefined | null, probes: number | undefined | null, rerank: number | undefined | null, recall: number | undefined | null, include: number, cancel?: NativeCancel | undefined | null): void
-  /**
-   * The nearest items, now. Plain hits with number ids are written to `words` as pairs of id and distance and counted;
-   * others, and those for which `words` has no room, come as a table.
-   */
-  searchSync(candidates: Float32Array, verify: Float32Array | undefined | null, k: number, ef: number | undefined | null, probes: number | undefined | null, rerank: number | undefined | null, recall: number | undefined | null, include: number, words: Float64Array): number | NativeTable
-  /** The nearest items of each row of `queries`. */
-  searchBatch(token: number, queries: Float32Array, k: number, ef: number | undefined | null, probes: number | undefined | null, rerank: number | undefined | null, recall: number | undefined | null, include: number, threads?: number | undefined | null, cancel?: NativeCancel | undefined | null): void
+  /** The nearest items of each row of `queries`, as asked for in `words`. */
+  searchBatch(queries: Float32Array, words: Float64Array, cancel?: NativeCancel | undefined | null): void
   /** Fits the codes to the data. */
   train(token: number, sample: number | undefined | null, cancel: NativeCancel | undefined | null, watched: boolean): void
   /** Rebuilds for search speed. */
@@ -75,7 +72,21 @@ export declare class NativeIndex {
   sweep(): void
   /** Refuses new calls at once; ends when everything is saved and freed. */
   close(token: number): void
+  /**
+   * A function that searches now, as asked for in `words`. `verify` is given where another vector than `query` gives the
+   * distances. Plain hits with number ids are written to `words`: how many, and pairs of id and distance. Others, and those
+   * for which `words` has no room, come as a table.
+   */
+  searcher(): (query: Float32Array, words: Float64Array, verify?: Float32Array) => NativeTable | NativeFailure | undefined
+  /**
+   * A function that does the same on another thread: how it ends comes by `NativeCalls`. A query that cannot be compared fails
+   * at once. The call may be stopped by `cancel`.
+   */
+  starter(): (query: Float32Array, words: Float64Array, verify?: Float32Array, cancel?: NativeCancel) => NativeFailure | undefined
 }
+
+/** A promise of nothing, by way of another thread. */
+export declare function doNothing(): Promise<unknown>
 
 /** Codes by their public names. */
 export interface NativeCodes {
@@ -295,19 +306,12 @@ export interface NativeTable {
   vectors?: Float32Array
 }
 
-/** What one look into the queue gave. */
+/** What one look into the queue gave beside plain hits. */
 export interface NativeTaken {
-  /**
-   * Numbers written: for each finished plain search its token, the number of hits, and that many pairs of id and distance.
-   * An id that is NaN is the next of `texts`.
-   */
-  used: number
   /** Text ids, in order. */
   texts: Array<string>
   /** Everything else. */
   done: Array<NativeDone>
-  /** Whether there is more to take. */
-  more: boolean
 }
 
 /** What `verify` found: `VerifyReport` in `ts/types.ts`. */
@@ -333,3 +337,9 @@ export interface NativeWrites {
   /** In the log only. */
   behind: number
 }
+
+/** Nanoseconds that one batch of searches takes, called from this thread. */
+export declare function timeBatch(index: NativeIndex, queries: Float32Array, k: number, ef: number | undefined | null, threads: number): number
+
+/** Nanoseconds that searches for the rows of `queries` take, one after another on this thread. */
+export declare function timeSearches(index: NativeIndex, queries: Float32Array, k: number, ef?: number | undefined | null): number

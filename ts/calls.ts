@@ -5,7 +5,7 @@
 import type { NativeCancel, NativeDone, NativeIndex, NativeProgress } from '#native'
 import { addon } from './binding.ts'
 import { BigrainError, fromNative } from './errors.ts'
-import { readHits } from './hits.ts'
+import { NO_TEXTS, readHits } from './hits.ts'
 import type { Signal } from './signal.ts'
 import type { Progress } from './types.ts'
 
@@ -26,32 +26,36 @@ interface Pending {
   progress?: (progress: NativeProgress) => void
 }
 
-const pending = new Map<number, Pending>()
+/** Calls under way, each in the place that its token names. A place is free again once its call has ended, which it does once. */
+const pending: (Pending | undefined)[] = []
+const free: number[] = []
+let busy = 0
 const scratch = new Float64Array(16_384)
 const calls = new addon.NativeCalls(settle)
+const take = calls.taker()
 // The addon's wake-up does not keep the process alive; this timer does, while calls are pending.
 const keepAlive = setInterval(() => {}, 2 ** 31 - 1).unref()
-let lastToken = 0
 
 /** The completion queue of this environment, for the native index to put its results into. */
 export { calls }
 
+/** Has the addon begin a call, which ends under that token. */
+type Start = (token: number, cancel: NativeCancel | undefined, progress: boolean) => void
+
 /** A call that nobody stops or watches. `read` turns what the addon gave into what the promise gives. */
-export async function callPlain<T>(index: NativeIndex, start: (token: number) => void, read: (done: Done) => T): Promise<T> {
+export async function callPlain<T>(index: NativeIndex, start: Start, read: (done: Done) => T): Promise<T> {
   try {
-    return await new Promise<T>((resolve, reject) => begin({ index, resolve, reject, read }, start))
+    const token = begin(start, undefined, false)
+    return await new Promise<T>((resolve, reject) => hold(token, { index, resolve, reject, read }))
   } catch (failure) {
     // Made here and not where the addon's answer comes in: so its stack leads to the caller.
     throw fromNative(failure)
   }
 }
 
-type Start = (token: number, cancel: NativeCancel | undefined, progress: boolean) => void
-
 /** A call that may be stopped by a signal and watched by `onProgress`. */
 export function call<T>(index: NativeIndex, control: Control, start: Start, read: (done: Done) => T): Promise<T> {
-  if (control.signal || control.onProgress) return callControlled(index, control, start, read)
-  return callPlain(index, (token) => start(token, undefined, false), read)
+  return control.signal || control.onProgress ? callControlled(index, control, start, read) : callPlain(index, start, read)
 }
 
 async function callControlled<T>(index: NativeIndex, control: Control, start: Start, read: (done: Done) => T): Promise<T> {
@@ -65,11 +69,9 @@ async function callControlled<T>(index: NativeIndex, control: Control, start: St
   const watch = onProgress && new Watch(onProgress, stop)
   const leave = signal?.listen(stop)
   try {
-    const answer = new Promise<T>((resolve, reject) => {
-      const progress = watch && ((progress: NativeProgress) => watch.report(progress))
-      begin({ index, resolve, reject, read, progress }, (token) => start(token, cancel, watch !== undefined))
-    })
-    const value = await answer
+    const token = begin(start, cancel, watch !== undefined)
+    const progress = watch && ((progress: NativeProgress) => watch.report(progress))
+    const value = await new Promise<T>((resolve, reject) => hold(token, { index, resolve, reject, read, progress }))
     if (watch?.failed) throw watch.error('the call had already been carried out')
     return value
   } catch (failure) {
@@ -110,43 +112,50 @@ class Watch {
   }
 }
 
-function begin(entry: Pending, start: (token: number) => void): void {
-  do lastToken = (lastToken + 1) >>> 0
-  while (pending.has(lastToken))
-  const token = lastToken
+/** Starts a call in a free place. It cannot end before this thread is done with what it is at, and by then `hold` was called. */
+function begin(start: Start, cancel: NativeCancel | undefined, progress: boolean): number {
+  const token = free.pop() ?? pending.push(undefined) - 1
   try {
-    start(token)
+    start(token, cancel, progress)
   } catch (error) {
-    entry.reject(error)
-    return
+    free.push(token)
+    throw error
   }
-  if (pending.size === 0) keepAlive.ref()
-  pending.set(token, entry)
+  return token
+}
+
+function hold(token: number, entry: Pending): void {
+  if (busy++ === 0) keepAlive.ref()
+  pending[token] = entry
 }
 
 /** Takes what is finished. Never throws: what goes wrong with one call rejects its promise. */
 function settle(): void {
-  const taken = calls.take(scratch)
-  const texts = { list: taken.texts, next: 0 }
-  for (let at = 0; at < taken.used; ) {
+  const taken = take(scratch)
+  const texts = taken ? { list: taken.texts, next: 0 } : NO_TEXTS
+  const used = scratch[0] as number
+  const more = scratch[1] === 1
+  for (let at = 2; at < used; ) {
     const entry = end(scratch[at] as number)
     const count = scratch[at + 1] as number
     const hits = readHits(scratch, at + 2, count, texts)
     at += 2 + 2 * count
     entry?.resolve(hits as never)
   }
-  for (const done of taken.done) {
-    if (done.progress) pending.get(done.token)?.progress?.(done.progress)
+  for (const done of taken?.done ?? []) {
+    if (done.progress) pending[done.token]?.progress?.(done.progress)
     else finish(end(done.token), done)
   }
   // What is left waits its turn behind other events.
-  if (taken.more) setImmediate(settle)
+  if (more) setImmediate(settle)
 }
 
 function end(token: number): Pending | undefined {
-  const entry = pending.get(token)
-  pending.delete(token)
-  if (pending.size === 0) keepAlive.unref()
+  const entry = pending[token]
+  if (!entry) return undefined
+  pending[token] = undefined
+  free.push(token)
+  if (--busy === 0) keepAlive.unref()
   return entry
 }
 

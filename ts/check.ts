@@ -6,8 +6,10 @@ export function checkNames(what: string, given: unknown, names: readonly string[
   if (typeof given !== 'object' || given === null || Array.isArray(given)) {
     throw badArgument(`${what} must be an object, not ${show(given)}`)
   }
-  for (const name of Object.keys(given)) {
-    if (!names.includes(name)) throw badArgument(`${what} has no ${show(name)}; it takes ${names.join(', ')}`)
+  // not Object.keys: this is on the way of every search, and makes no list
+  for (const name in given) {
+    if (names.includes(name) || !Object.hasOwn(given, name)) continue
+    throw badArgument(`${what} has no ${show(name)}; it takes ${names.join(', ')}`)
   }
 }
 

@@ -80,9 +80,13 @@ export function reading<T>(read: () => T): T {
   try {
     return read()
   } catch (error) {
-    if (error instanceof BigrainError) throw error
-    throw badArgument('an argument could not be read', error)
+    throw unreadable(error)
   }
+}
+
+/** What to throw where reading arguments threw. */
+export function unreadable(error: unknown): BigrainError {
+  return error instanceof BigrainError ? error : badArgument('an argument could not be read', error)
 }
 
 /** A value as an error message shows it: short, and never throwing. */

@@ -10,12 +10,17 @@ export interface Texts {
   next: number
 }
 
+/** Where every id is a number. */
+export const NO_TEXTS: Texts = { list: [], next: 0 }
+
 /** Plain hits, packed as pairs of id and distance; an id that is NaN is the next text. */
 export function readHits(words: Float64Array, start: number, count: number, texts: Texts): Hit[] {
   const hits = new Array<Hit>(count)
   for (let i = 0, at = start; i < count; i++, at += 2) {
     const number = words[at] as number
-    const id = Number.isNaN(number) ? (texts.list[texts.next++] as string) : number
+    // As a small integer where it is one: that takes no memory of its own.
+    const small = number | 0
+    const id = small === number ? small : Number.isNaN(number) ? (texts.list[texts.next++] as string) : number
     hits[i] = { id, distance: words[at + 1] as number }
   }
   return hits

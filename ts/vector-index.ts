@@ -1,13 +1,13 @@
-import type { NativeIndex, NativeTable, NativeVerified } from '#native'
+import type { NativeCancel, NativeIndex, NativeTable, NativeVerified } from '#native'
 import { addon } from './binding.ts'
 import { type Batch, packColumns, packItems } from './batch.ts'
 import { call, callPlain, calls, type Control, type Done } from './calls.ts'
 import { checkInteger, checkNames } from './check.ts'
 import { BigrainError, badArgument, native, notYet, reading, show } from './errors.ts'
-import { MatchTable, readHits, readItems } from './hits.ts'
+import { MatchTable, NO_TEXTS, readHits, readItems } from './hits.ts'
 import { checkId, packIds, unpackIds } from './ids.ts'
 import { packOpenOptions, packOptions, unpackCodes, unpackOptions } from './options.ts'
-import { METADATA, packInclude, packQueries, packQuery, packSearch, VECTOR } from './search.ts'
+import { METADATA, packInclude, packQueries, packSearch, packWords, readSearch, refused, USUAL, VECTOR } from './search.ts'
 import { Signal } from './signal.ts'
 import { addStream } from './stream.ts'
 import type {
@@ -33,7 +33,6 @@ import type {
 
 /** Ids that `ids()` takes from the addon at a time. */
 const PAGE = 4096
-const NO_TEXTS = { list: [], next: 0 }
 
 /** An index that `open` made: what the constructor takes in place of options, and nobody outside can make. */
 class Opened {
@@ -60,8 +59,9 @@ export class Index implements AsyncDisposable {
   readonly options: IndexOptions
   readonly #native: NativeIndex
   readonly #dimensions: number
-  /** Where `searchSync` gets its hits; grows with k. */
-  #scratch = new Float64Array(64)
+  /** The addon's two functions for searches: on this thread, and on another. */
+  readonly #searchNow: ReturnType<NativeIndex['searcher']>
+  readonly #startSearch: ReturnType<NativeIndex['starter']>
   #closing: Promise<void> | undefined
 
   /** An index that lives in memory only. */
@@ -72,6 +72,8 @@ export class Index implements AsyncDisposable {
     if (!opened) native(() => this.#native.create(reading(() => packOptions(options as IndexOptions))))
     this.options = unpackOptions(native(() => this.#native.options()))
     this.#dimensions = this.options.dimensions
+    this.#searchNow = this.#native.searcher()
+    this.#startSearch = this.#native.starter()
   }
 
   /** Opens the durable index in the directory `path`; creates it when options are given and nothing is there. */
@@ -161,42 +163,43 @@ export class Index implements AsyncDisposable {
   /** The `k` nearest items, by (distance, id). Runs on a thread of the index. */
   async search(query: Vector | Query, options?: SearchOptions): Promise<Hit[]> {
     this.#checkOpen()
-    const { k, ef, probes, rerank, recall, include, signal } = reading(() => packSearch(options))
-    const { candidates, verify } = reading(() => packQuery(query, this.#dimensions))
-    const index = this.#native
+    const dimensions = this.#dimensions
+    const { asked, packed } = readSearch(query, options, dimensions)
+    const { candidates, verify } = packed
+    const begin = this.#startSearch
+    const start = (token: number, cancel?: NativeCancel) => {
+      const words = packWords(asked, token)
+      const failure = verify || cancel ? begin(candidates, words, verify, cancel) : begin(candidates, words)
+      if (failure) throw refused(failure, query, dimensions)
+    }
     // Plain hits never get here as a table, but where they are too many to be packed.
-    return await call(
-      index,
-      { signal },
-      (token, cancel) => index.search(token, candidates, verify, k, ef, probes, rerank, recall, include, cancel),
-      (done) => this.#matches(done).hits(0),
-    )
+    return await call(this.#native, { signal: asked.signal }, start, (done) => this.#matches(done).hits(0))
   }
 
   /** As `search`, on the calling thread. */
   searchSync(query: Vector | Query, options?: SearchOptions): Hit[] {
     this.#checkOpen()
-    const { k, ef, probes, rerank, recall, include, signal } = reading(() => packSearch(options))
-    signal?.check()
-    const { candidates, verify } = reading(() => packQuery(query, this.#dimensions))
-    const room = 2 * Math.min(k, this.size)
-    if (this.#scratch.length < room) this.#scratch = new Float64Array(2 * room)
-    const scratch = this.#scratch
-    const found = native(() => this.#native.searchSync(candidates, verify, k, ef, probes, rerank, recall, include, scratch))
-    if (typeof found === 'number') return readHits(scratch, 0, found, NO_TEXTS)
-    return new MatchTable(found, this.#dimensions).hits(0)
+    const dimensions = this.#dimensions
+    const { asked, packed } = readSearch(query, options, dimensions)
+    asked.signal?.check()
+    const { candidates, verify } = packed
+    const words = packWords(asked, 0, asked.k <= USUAL ? asked.k : Math.min(asked.k, this.size))
+    const answer = verify ? this.#searchNow(candidates, words, verify) : this.#searchNow(candidates, words)
+    if (!answer) return readHits(words, 1, words[0] as number, NO_TEXTS)
+    if ('code' in answer) throw refused(answer, query, dimensions)
+    return new MatchTable(answer, dimensions).hits(0)
   }
 
   /** The nearest items of each query, by all threads of the index or `options.threads`. */
   async searchBatch(queries: Float32Array | Vector[], options?: SearchOptions): Promise<Matches> {
     this.#checkOpen()
-    const { k, ef, probes, rerank, recall, include, threads, signal } = reading(() => packSearch(options))
+    const asked = reading(() => packSearch(options))
     const block = reading(() => packQueries(queries, this.#dimensions))
     const index = this.#native
     return await call(
       index,
-      { signal },
-      (token, cancel) => index.searchBatch(token, block, k, ef, probes, rerank, recall, include, threads, cancel),
+      { signal: asked.signal },
+      (token, cancel) => index.searchBatch(block, packWords(asked, token), cancel),
       (done) => this.#matches(done),
     )
   }

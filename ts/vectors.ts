@@ -7,13 +7,13 @@ export function isVector(given: unknown): given is Vector {
   return given instanceof Float32Array || given instanceof Float64Array || Array.isArray(given)
 }
 
-/** One vector as `Float32Array`: the given one itself where it is one. */
-export function toVector(given: unknown, dimensions: number, name: string): Float32Array {
+/** One vector as `Float32Array`: the given one itself where it is one, and then its values are looked at only if `thorough`. */
+export function toVector(given: unknown, dimensions: number, name: string, thorough: boolean): Float32Array {
   checkVector(given, dimensions, name)
   // What another thread can write to is copied first, so that what is checked is what is used.
-  const shared = given instanceof Float32Array && isShared(given)
-  const vector = given instanceof Float32Array && !shared ? given : Float32Array.from(given as ArrayLike<number>)
-  checkValues(vector, given as ArrayLike<number>, name)
+  const own = given instanceof Float32Array && !isShared(given)
+  const vector = own ? given : Float32Array.from(given)
+  if (thorough || !own) checkValues(vector, given, name)
   return vector
 }
 

@@ -58,13 +58,7 @@ impl Dense {
     pub fn between(&self, one: u32, others: &[u32], memory: &mut Vec<f32>, out: &mut [f32]) {
         let (format, records) = (self.format, self.strided());
         let record = records.row(one as usize);
-        let query: &[f32] = if format.precision == Precision::F32 {
-            bytemuck::cast_slice(&record[..format.stored_bytes()])
-        } else {
-            memory.resize(format.dims, 0.0);
-            format.decode(record, memory);
-            memory
-        };
+        let query = format.values(record, memory);
         sums(kernels(), format, query, records, Some(others), 0, out);
         let inverse = if format.metric == Metric::Cosine { factor(record, format.inverse_at()) } else { 1.0 };
         for (out, &row) in out.iter_mut().zip(others) {
@@ -89,11 +83,8 @@ impl Dense {
 
     /// Calls `found` with the place in `rows` and the exact distance of each row. `rows` may come in any order.
     pub fn verify(&self, exact: &Exact<'_>, rows: &[u32], task: &Task, mut found: impl FnMut(usize, f64)) -> Result<()> {
-        let mut decoded = vec![0.0; self.format.dims];
-        self.read(rows, task, |at, stored| {
-            self.format.decode(stored, &mut decoded);
-            found(at, exact.distance(&decoded));
-        })?;
+        let mut decoded = Vec::new();
+        self.read(rows, task, |at, stored| found(at, exact.distance(self.format.values(stored, &mut decoded))))?;
         self.verified.fetch_add(rows.len() as u64, Relaxed);
         Ok(())
     }

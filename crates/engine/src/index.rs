@@ -251,6 +251,11 @@ impl Index {
         self.read(|shared| search_one(shared, &shared.state(), query, params, &shared.task(task)))
     }
 
+    /// `E_DIMENSIONS`, `E_NOT_FINITE` or `E_ARGUMENT` if the query's vectors cannot be compared with those of the index.
+    pub fn check_query(&self, query: &Query<'_>) -> Result<()> {
+        check_query(&self.shared, query)
+    }
+
     /// One search a row of `queries`, all in the same state of the index, on all threads.
     pub fn search_batch(&self, queries: &[f32], params: &SearchParams, task: &Task) -> Result<Vec<Vec<Hit>>> {
         self.read(|shared| {
@@ -422,16 +427,21 @@ fn empty(options: &Options, directory: Option<Directory>) -> Parts {
     }
 }
 
+fn check_query(shared: &Shared, query: &Query<'_>) -> Result<()> {
+    let Format { dims, metric, .. } = shared.format;
+    check_vector("query", query.verify, dims, metric)?;
+    if std::ptr::eq(query.verify, query.candidates) {
+        return Ok(());
+    }
+    check_vector("query.candidates", query.candidates, dims, metric)
+}
+
 fn search_one(shared: &Shared, state: &State, query: &Query<'_>, params: &SearchParams, task: &Task) -> Result<Vec<Hit>> {
-    let (dims, metric) = (shared.format.dims, shared.format.metric);
     let effort = Effort::of(params, state)?;
     if params.recall.is_some() {
         shared.want_efforts(state);
     }
-    check_vector("query", query.verify, dims, metric)?;
-    if !std::ptr::eq(query.verify, query.candidates) {
-        check_vector("query.candidates", query.candidates, dims, metric)?;
-    }
+    check_query(shared, query)?;
     task.check()?;
     let search = Search { state, query, effort, hidden: None, scratch: &shared.scratch, task };
     hits(state, search.nearest()?, params)

@@ -97,6 +97,17 @@ impl Format {
         out[self.scale_at()..][..4].copy_from_slice(&scale.to_le_bytes());
     }
 
+    /// The values of a stored row where they lie, if they can be used so; else decoded into `memory`.
+    pub fn values<'a>(&self, stored: &'a [u8], memory: &'a mut Vec<f32>) -> &'a [f32] {
+        let as_stored = self.precision == Precision::F32 && cfg!(target_endian = "little");
+        if let (true, Ok(values)) = (as_stored, bytemuck::try_cast_slice(&stored[..self.value_bytes()])) {
+            return values;
+        }
+        memory.resize(self.dims, 0.0);
+        self.decode(stored, memory);
+        memory
+    }
+
     /// Reads a stored row: for f32 what went in, for f16 and i8 the decoded values.
     pub fn decode(&self, stored: &[u8], out: &mut [f32]) {
         match self.precision {

@@ -255,11 +255,10 @@ impl Search<'_> {
         let in_file = range.start.min(dense.in_file)..range.end.min(dense.in_file);
         let in_memory = range.start.max(dense.in_file)..range.end.max(dense.in_file);
         if !in_file.is_empty() {
-            let mut decoded = vec![0.0; dense.format.dims];
+            let mut decoded = Vec::new();
             dense.scan(in_file, self.task, |row, stored| {
                 if self.is_live(row) {
-                    dense.format.decode(stored, &mut decoded);
-                    top.push(exact.distance(&decoded), row);
+                    top.push(exact.distance(dense.format.values(stored, &mut decoded)), row);
                 }
             })?;
         }
@@ -308,7 +307,13 @@ struct Top<'a> {
 
 impl<'a> Top<'a> {
     fn new(k: usize, ids: &'a Ids) -> Self {
-        Self { k, ids, best: Vec::new(), bound: f64::INFINITY }
+        // of a usual k as many as there ever are; of a large one they may be fewer
+        Self { k, ids, best: Vec::with_capacity(Self::most(k).min(1024)), bound: f64::INFINITY }
+    }
+
+    /// How many are held before the worse of them are dropped.
+    fn most(k: usize) -> usize {
+        k.saturating_mul(4).saturating_add(64)
     }
 
     #[inline]
@@ -317,7 +322,7 @@ impl<'a> Top<'a> {
             return;
         }
         self.best.push((distance, row));
-        if self.best.len() >= self.k.saturating_mul(4).saturating_add(64) {
+        if self.best.len() >= Self::most(self.k) {
             self.cut();
             self.bound = self.best[self.k - 1].0;
         }

@@ -4,20 +4,22 @@ use std::collections::VecDeque;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use engine::{Hit, TrainReport, VerifyReport};
-use napi::bindgen_prelude::Function;
+use engine::{Error, Hit, TrainReport, VerifyReport};
+use napi::bindgen_prelude::{Either, Function};
 use napi::threadsafe_function::{ThreadsafeFunction, ThreadsafeFunctionCallMode};
 use napi::{Env, Status};
 use napi_derive::napi;
 use task::{Cancel, Progress};
 
-use crate::convert::{self, Words};
+use crate::convert;
 use crate::stats::{NativeReport, NativeVerified};
 use crate::table::{Columns, NativeTable};
 
 /// Rows of results that one [`NativeCalls::take`] hands over at most (and one event at least), so that a burst of
 /// results does not hold up other events.
 const ROWS_A_TAKE: usize = 8192;
+/// Words that say how much was taken.
+const TAKEN: usize = 2;
 
 /// What a call gave.
 pub enum Value {
@@ -75,6 +77,18 @@ impl Completions {
         }
     }
 
+    /// Takes as many events as there is room for. Whether there are more.
+    fn take(&self, taken: &mut Taker<'_>) -> bool {
+        self.woken.store(false, Ordering::Release);
+        let mut events = self.lock();
+        while events.front().is_some_and(|event| taken.has_room(event)) {
+            events.pop_front().into_iter().for_each(|event| taken.put(event));
+        }
+        let more = !events.is_empty();
+        self.woken.fetch_or(more, Ordering::AcqRel);
+        more
+    }
+
     fn push(&self, event: Event) {
         self.lock().push_back(event);
         if !self.woken.swap(true, Ordering::AcqRel) {
@@ -93,18 +107,13 @@ impl Completions {
 #[napi]
 pub struct NativeCalls(Arc<Completions>);
 
-/// What one look into the queue gave.
+/// What one look into the queue gave beside plain hits.
 #[napi(object, object_from_js = false)]
 pub struct NativeTaken {
-    /// Numbers written: for each finished plain search its token, the number of hits, and that many pairs of id and distance.
-    /// An id that is NaN is the next of `texts`.
-    pub used: u32,
     /// Text ids, in order.
     pub texts: Vec<String>,
     /// Everything else.
     pub done: Vec<NativeDone>,
-    /// Whether there is more to take.
-    pub more: bool,
 }
 
 /// A finished call, or news of a running one.
@@ -136,6 +145,12 @@ pub struct NativeFailure {
     pub message: String,
 }
 
+impl From<Error> for NativeFailure {
+    fn from(error: Error) -> Self {
+        Self { code: error.code.as_str().into(), message: error.message }
+    }
+}
+
 /// How far a call has come.
 #[napi(object, object_from_js = false)]
 pub struct NativeProgress {
@@ -156,23 +171,22 @@ impl NativeCalls {
         Ok(Self(Arc::new(Completions { events: Mutex::default(), woken: AtomicBool::new(false), wake })))
     }
 
-    /// Takes what is there, up to a limit; plain hits go to `words`.
-    #[napi]
-    pub fn take(&self, env: Env, #[napi(ts_arg_type = "Float64Array")] words: Words<'_>) -> napi::Result<NativeTaken> {
-        self.0.woken.store(false, Ordering::Release);
-        let mut taken = Taker { words, used: 0, texts: Vec::new(), done: Vec::new(), memory: 0, rows: 0 };
-        let mut events = self.0.lock();
-        while events.front().is_some_and(|event| taken.has_room(event)) {
-            events.pop_front().into_iter().for_each(|event| taken.put(event));
-        }
-        let more = !events.is_empty();
-        self.0.woken.fetch_or(more, Ordering::AcqRel);
-        drop(events);
-        if taken.memory != 0 {
-            env.adjust_external_memory(taken.memory)?;
-        }
-        let used = u32::try_from(taken.used).unwrap_or(u32::MAX);
-        Ok(NativeTaken { used, texts: taken.texts, done: taken.done, more })
+    /// A function that takes what is there, up to a limit. Plain hits with number ids go to `words`: behind the place where they end, and
+    /// 1 if there is more to take (else 0), for each finished search its token, the number of hits, and that many pairs of
+    /// id and distance. An id that is NaN is the next of the texts. Gives nothing where this is all.
+    #[napi(ts_return_type = "(words: Float64Array) => NativeTaken | undefined")]
+    pub fn taker<'env>(&self, env: &'env Env) -> napi::Result<Function<'env, (), Either<(), NativeTaken>>> {
+        let completions = self.completions();
+        env.create_function_from_closure("take", move |call| {
+            let mut taken = Taker { words: call.get(0)?, used: TAKEN, texts: Vec::new(), done: Vec::new(), memory: 0, rows: 0 };
+            let more = completions.take(&mut taken);
+            if taken.memory != 0 {
+                call.env.adjust_external_memory(taken.memory)?;
+            }
+            (taken.words[0], taken.words[1]) = (taken.used as f64, f64::from(u8::from(more)));
+            let Taker { texts, done, .. } = taken;
+            Ok(if texts.is_empty() && done.is_empty() { Either::A(()) } else { Either::B(NativeTaken { texts, done }) })
+        })
     }
 }
 
@@ -204,7 +218,7 @@ impl Taker<'_> {
 
     /// Whether so many hits can be packed at all.
     fn fits(&self, hits: &[Hit]) -> bool {
-        words_of(hits) <= self.words.len()
+        TAKEN + words_of(hits) <= self.words.len()
     }
 
     fn put(&mut self, event: Event) {
@@ -218,8 +232,7 @@ impl Taker<'_> {
             Event::Done(token, Ok(Value::Hits(hits))) => self.put_value(token, Value::Table(Columns::of_hits(vec![hits]))),
             Event::Done(token, Ok(value)) => self.put_value(token, value),
             Event::Done(token, Err(error)) => {
-                let failure = NativeFailure { code: error.code.as_str().into(), message: error.message };
-                self.done.push(NativeDone { token, failure: Some(failure), ..NativeDone::default() });
+                self.done.push(NativeDone { token, failure: Some(error.into()), ..NativeDone::default() });
             }
         }
     }

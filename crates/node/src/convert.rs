@@ -2,9 +2,6 @@
 
 use engine::{Batch, Id, Include, SearchParams};
 
-/// A `Float64Array` of the caller's to write results to. By a name of its own because `#[napi]` takes any `&mut` for a class.
-pub type Words<'a> = &'a mut [f64];
-
 /// Bits of what to include, as `ts/search.ts` has them.
 const METADATA: u32 = 1;
 const VECTOR: u32 = 2;
@@ -58,23 +55,31 @@ pub fn include(bits: u32) -> Include {
     Include { metadata: bits & METADATA != 0, vector: bits & VECTOR != 0 }
 }
 
-/// How to search. `threads` is for batches.
-pub fn search_params(
-    k: u32,
-    ef: Option<u32>,
-    probes: Option<u32>,
-    rerank: Option<u32>,
-    recall: Option<f64>,
-    bits: u32,
-    threads: Option<u32>,
-) -> SearchParams {
-    SearchParams {
-        k: k as usize,
-        ef: ef.map(|n| n as usize),
-        probes: probes.map(|n| n as usize),
-        rerank: rerank.map(|n| n as usize),
-        recall,
-        include: include(bits),
-        threads: threads.map_or(0, |n| n as usize),
-    }
+/// Where a search's numbers lie in the words that it comes with, as `ts/search.ts` has them. 0 stands for what was not given.
+mod place {
+    pub const TOKEN: usize = 0;
+    pub const K: usize = 1;
+    pub const EF: usize = 2;
+    pub const PROBES: usize = 3;
+    pub const RERANK: usize = 4;
+    pub const RECALL: usize = 5;
+    pub const INCLUDE: usize = 6;
+    pub const THREADS: usize = 7;
+}
+
+/// What a search was asked for: by which token JavaScript knows it, and how to search.
+pub fn asked(words: &[f64]) -> (u32, SearchParams) {
+    let word = |at: usize| words.get(at).copied().unwrap_or(0.0);
+    let given = |at| Some(word(at)).filter(|&number| number > 0.0);
+    let count = |at| given(at).map(|number| number as usize);
+    let params = SearchParams {
+        k: count(place::K).unwrap_or(0),
+        ef: count(place::EF),
+        probes: count(place::PROBES),
+        rerank: count(place::RERANK),
+        recall: given(place::RECALL),
+        include: include(word(place::INCLUDE) as u32),
+        threads: count(place::THREADS).unwrap_or(0),
+    };
+    (word(place::TOKEN) as u32, params)
 }

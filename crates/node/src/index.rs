@@ -1,22 +1,21 @@
 //! The index as the TypeScript facade sees it.
-#![allow(clippy::too_many_arguments, reason = "plain arguments cross the boundary far cheaper than an object")]
 
 use std::path::PathBuf;
 use std::sync::Arc;
 
-use engine::{Id, Index, Query, TrainParams};
+use engine::{Id, Index, TrainParams};
 use napi::bindgen_prelude::{Either, Float64Array, ObjectFinalize};
 use napi::{Env, Result};
 use napi_derive::napi;
 use task::Task;
 
 use crate::calls::{NativeCalls, NativeCancel, Value};
-use crate::convert::{self, RawBatch, Words, search_params};
+use crate::convert::{self, RawBatch};
 use crate::error::{Thrown, guard, thrown};
 use crate::options::NativeOptions;
 use crate::shared::{Control, Shared};
 use crate::stats::NativeStats;
-use crate::table::{Columns, NativeTable};
+use crate::table::Columns;
 use crate::writes::Write;
 
 /// One index. Methods with a `token` return at once; how they ended comes by `NativeCalls`. The others do their work on
@@ -75,6 +74,7 @@ impl NativeIndex {
 
     /// Inserts or replaces one atomic batch.
     #[napi]
+    #[allow(clippy::too_many_arguments, reason = "plain arguments cross the boundary far cheaper than an object")]
     pub fn add(
         &self,
         token: u32,
@@ -124,77 +124,11 @@ impl NativeIndex {
         Ok(NativePage { numbers: numbers.into(), texts, next })
     }
 
-    /// The nearest items. `verify` is given where another vector than `candidates` gives the distances.
+    /// The nearest items of each row of `queries`, as asked for in `words`.
     #[napi]
-    pub fn search(
-        &self,
-        token: u32,
-        candidates: &[f32],
-        verify: Option<&[f32]>,
-        k: u32,
-        ef: Option<u32>,
-        probes: Option<u32>,
-        rerank: Option<u32>,
-        recall: Option<f64>,
-        include: u32,
-        cancel: Option<&NativeCancel>,
-    ) -> Result<(), Thrown> {
-        let (candidates, verify) = (candidates.to_vec(), verify.map(<[f32]>::to_vec));
-        let params = search_params(k, ef, probes, rerank, recall, include, None);
-        let work = move |index: &Index, task: &Task| {
-            let hits = index.search(&query(&candidates, verify.as_deref()), &params, task)?;
-            Ok(if include == 0 { Value::Hits(hits) } else { Value::Table(Columns::of_hits(vec![hits])) })
-        };
-        self.shared.search(control(token, cancel, false), work).map_err(thrown)
-    }
-
-    /// The nearest items, now. Plain hits with number ids are written to `words` as pairs of id and distance and counted;
-    /// others, and those for which `words` has no room, come as a table.
-    #[napi]
-    pub fn search_sync(
-        &self,
-        candidates: &[f32],
-        verify: Option<&[f32]>,
-        k: u32,
-        ef: Option<u32>,
-        probes: Option<u32>,
-        rerank: Option<u32>,
-        recall: Option<f64>,
-        include: u32,
-        #[napi(ts_arg_type = "Float64Array")] words: Words<'_>,
-    ) -> Result<Either<u32, NativeTable>, Thrown> {
-        let live = self.shared.live().map_err(thrown)?;
-        let params = search_params(k, ef, probes, rerank, recall, include, None);
-        let hits = guard(|| live.index.search(&query(candidates, verify), &params, &Task::new())).map_err(thrown)?;
-        let plain = include == 0 && 2 * hits.len() <= words.len() && hits.iter().all(|hit| matches!(hit.id, Id::Number(_)));
-        if !plain {
-            return Ok(Either::B(Columns::of_hits(vec![hits]).into()));
-        }
-        let count = hits.len() as u32;
-        for (pair, hit) in words.chunks_exact_mut(2).zip(hits) {
-            pair[0] = convert::pack_id(hit.id, &mut Vec::new());
-            pair[1] = hit.distance;
-        }
-        Ok(Either::A(count))
-    }
-
-    /// The nearest items of each row of `queries`.
-    #[napi]
-    pub fn search_batch(
-        &self,
-        token: u32,
-        queries: &[f32],
-        k: u32,
-        ef: Option<u32>,
-        probes: Option<u32>,
-        rerank: Option<u32>,
-        recall: Option<f64>,
-        include: u32,
-        threads: Option<u32>,
-        cancel: Option<&NativeCancel>,
-    ) -> Result<(), Thrown> {
+    pub fn search_batch(&self, queries: &[f32], words: &[f64], cancel: Option<&NativeCancel>) -> Result<(), Thrown> {
+        let (token, params) = convert::asked(words);
         let queries = queries.to_vec();
-        let params = search_params(k, ef, probes, rerank, recall, include, threads);
         let work = move |index: &Index, task: &Task| {
             let hits = index.search_batch(&queries, &params, task)?;
             Ok(Value::Table(Columns::of_hits(hits)))
@@ -257,6 +191,13 @@ impl NativeIndex {
     }
 }
 
+impl NativeIndex {
+    /// What it shares with its calls.
+    pub fn shared(&self) -> &Arc<Shared> {
+        &self.shared
+    }
+}
+
 impl ObjectFinalize for NativeIndex {
     fn finalize(self, env: Env) -> Result<()> {
         let reported = self.shared.abandon();
@@ -269,8 +210,4 @@ impl ObjectFinalize for NativeIndex {
 
 fn control(token: u32, cancel: Option<&NativeCancel>, watched: bool) -> Control {
     Control { token, cancel: cancel.map(NativeCancel::flag), watched }
-}
-
-fn query<'a>(candidates: &'a [f32], verify: Option<&'a [f32]>) -> Query<'a> {
-    Query { candidates, verify: verify.unwrap_or(candidates) }
 }

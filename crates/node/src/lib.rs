@@ -9,8 +9,11 @@ mod calls;
 mod convert;
 mod error;
 mod index;
+#[cfg(not(test))] // only JavaScript calls it
+mod measure;
 mod options;
 mod queue;
+mod searches;
 mod shared;
 mod stats;
 mod table;

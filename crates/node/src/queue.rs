@@ -64,12 +64,16 @@ impl Queue {
             return (job.run)(Fate::Closed);
         }
         state.jobs.push_back(job);
-        self.0.work.notify_one();
-        if state.idle >= state.jobs.len() || state.threads >= self.0.limit {
+        let (idle, more) = (state.idle > 0, state.idle < state.jobs.len() && state.threads < self.0.limit);
+        state.threads += usize::from(more);
+        // Whom this wakes needs the lock; and to wake nobody would cost as much.
+        drop(state);
+        if idle {
+            self.0.work.notify_one();
+        }
+        if !more {
             return;
         }
-        state.threads += 1;
-        drop(state);
         let inner = self.0.clone();
         if let Err(error) = thread::Builder::new().name(self.0.name.into()).spawn(move || inner.work_off()) {
             self.without_thread(error);
@@ -140,7 +144,7 @@ impl Inner {
             (job.run)(fate);
             let mut state = self.lock();
             state.running -= 1;
-            if state.running == 0 {
+            if state.running == 0 && state.closed {
                 self.quiet.notify_all();
             }
         }

@@ -38,6 +38,8 @@ impl Columns {
     /// The hits of each query. Metadata and vectors are there if any hit has them.
     pub fn of_hits(queries: Vec<Vec<Hit>>) -> Self {
         let mut columns = Self { counts: queries.iter().map(|hits| hits.len() as u32).collect(), ..Self::default() };
+        let rows = columns.rows();
+        (columns.numbers, columns.distances) = (Vec::with_capacity(rows), Vec::with_capacity(rows));
         for (row, hit) in queries.into_iter().flatten().enumerate() {
             columns.numbers.push(pack_id(hit.id, &mut columns.texts));
             columns.distances.push(hit.distance);
