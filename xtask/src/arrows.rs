@@ -35,7 +35,7 @@ pub const ROOMS: &[Room] = &[
     Room { unsafe_code: UnsafeCode::Reviewed, ..room("rows", &[], &["bytemuck", "rustix"]) },
     room("wire", &[], &["crc32c"]),
     room("cluster", &["task", "kernels"], &["nalgebra", "rayon"]),
-    room("quant", &["task", "kernels", "wire", "cluster"], &["nalgebra", "rayon"]),
+    room("quant", &["task", "kernels", "wire", "cluster"], &["bytemuck", "nalgebra", "rayon"]),
     room("coarse", &["task", "kernels", "rows", "wire"], &["bytemuck", "rayon"]),
     room("store", &["task", "wire"], &["rustix"]),
     room(
