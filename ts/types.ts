@@ -48,7 +48,7 @@ export interface IndexOptions {
   /** Links a row (default 16) and candidates held while linking (default 200). */
   hnsw?: { m?: number; efConstruction?: number }
   /**
-   * How many lists there are, 1 to 1,048,576. Default: four times the square root of the rows that are there when they are
+   * How many lists there are, 1 to 1,048,576. Default: twice the square root of the rows that are there when they are
    * trained, which is once they are 2,048; where the number is given, once they are 256 and four a list. `optimize()` trains
    * lists again when there are four times as many rows.
    */
@@ -172,7 +172,7 @@ export interface SearchOptions {
   recall?: number
   /** The effort by hand: candidates that the walk of the graph holds. */
   ef?: number
-  /** The same of ivf: lists looked into, the nearest first. Default: one in 24, and at least 8. It means nothing elsewhere. */
+  /** The same of ivf: lists looked into, the nearest first. Default: one in 16, and at least 8. It means nothing elsewhere. */
   probes?: number
   /** Full vectors read, at most, of those that codes found; at least `k`. */
   rerank?: number

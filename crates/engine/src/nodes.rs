@@ -11,7 +11,7 @@ use crate::error::Result;
 use crate::recall::Without;
 use crate::search::Search;
 use crate::shared::Shared;
-use crate::space::SignSpace;
+use crate::space::SignCoder;
 use crate::state::Codes;
 
 /// Nodes are made anew in the background once so small a share of them has been linked since.
@@ -25,9 +25,9 @@ impl Derived {
     /// Makes nodes of the whole graph. Does nothing where codes have no signs.
     pub fn pack(&mut self, shared: &Shared, task: &Task) -> Result<()> {
         let Some(codes) = self.codes.as_ref().map(CodeColumn::view) else { return Ok(()) };
-        let Some(space) = SignSpace::new(&codes) else { return Ok(()) };
+        let Some(coder) = SignCoder::new(&codes) else { return Ok(()) };
         let graph = self.builder.graph();
-        self.nodes = Some(shared.build_pool()?.install(|| Nodes::build(&graph, &space, task))?);
+        self.nodes = Some(shared.build_pool()?.install(|| Nodes::build(&graph, &coder, task))?);
         Ok(())
     }
 }

@@ -31,7 +31,7 @@ const TRIED: usize = 4;
 /// So many times what estimates are off by, as a rule, an estimate may be off: for one row in some hundreds more.
 const CERTAIN: f64 = 3.0;
 /// One list in so many is looked into where the caller names no number.
-const PROBES: usize = 24;
+const PROBES: usize = 16;
 
 /// `E_DIMENSIONS`, `E_NOT_FINITE` or `E_ARGUMENT` if `vector` cannot be compared under `metric`.
 pub fn check_vector(name: &str, vector: &[f32], dims: usize, metric: Metric) -> Result<()> {

@@ -183,48 +183,26 @@ impl Space for CodeSpace<'_> {
     }
 }
 
-/// Codes whose differences have signs.
-pub struct SignSpace<'a> {
-    codes: CodeSpace<'a>,
+/// The signs of differences between codes.
+pub struct SignCoder<'a> {
+    codes: &'a Codes,
     codec: &'a Rabitq,
 }
 
-impl<'a> SignSpace<'a> {
-    /// Over all encoded rows, if they are of such a codec.
+impl<'a> SignCoder<'a> {
+    /// Over all encoded rows, if their codec has signs.
     pub fn new(codes: &'a Codes) -> Option<Self> {
-        let codec = codes.rabitq()?;
-        Some(Self { codes: CodeSpace::new(codes), codec })
+        codes.rabitq().map(|codec| Self { codes, codec })
     }
 }
 
-impl Space for SignSpace<'_> {
-    type Scorer<'a>
-        = CodeScorer<'a>
-    where
-        Self: 'a;
-
-    type Set = CodeSet;
-
-    fn scorer(&self, row: u32) -> CodeScorer<'_> {
-        self.codes.scorer(row)
-    }
-
-    fn gather(&self, rows: &[u32], set: &mut CodeSet) {
-        self.codes.gather(rows, set);
-    }
-
-    fn between(&self, set: &mut CodeSet, one: u32, others: &[u32], out: &mut [f32]) {
-        self.codes.between(set, one, others, out);
-    }
-}
-
-impl Coder for SignSpace<'_> {
+impl Coder for SignCoder<'_> {
     fn subspaces(&self) -> usize {
         self.codec.subspaces()
     }
 
     fn code(&self, node: u32, others: &[u32], codes: &mut [u8], add: &mut [f32], mul: &mut [f32]) {
-        let (rows, subspaces) = (self.codes.codes, self.codec.subspaces());
+        let (rows, subspaces) = (self.codes, self.codec.subspaces());
         let others = others.iter().map(|&other| rows.row(other));
         self.codec.neighbours(rows.row(node), others, |at, signs, seen| {
             codes[at * subspaces..][..subspaces].copy_from_slice(signs);

@@ -42,9 +42,10 @@ pub struct Shape {
 }
 
 impl Shape {
-    /// How many lists suit so many rows: a query compares about as many centroids as rows of the lists it looks into.
+    /// How many lists suit so many rows. Twice as many take longer for the same recall: SIFT's million in 4,000 lists 416 us at 0.961 and in
+    /// 2,000 lists 313 us at 0.977, GloVe's 336,000 in 2,320 and in 1,200 about a tenth more.
     pub fn lists_for(rows: usize) -> usize {
-        (4.0 * (rows as f64).sqrt()) as usize
+        (2.0 * (rows as f64).sqrt()) as usize
     }
 
     /// How many rows there must be before lists are trained.

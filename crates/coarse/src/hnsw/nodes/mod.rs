@@ -2,8 +2,9 @@
 //!
 //! A search that stands on a row wants the distances of all its neighbours, which lie anywhere in memory. Here half-byte codes of
 //! them lie in the row's own node, in blocks of 32 that one scan estimates at once, and the few that come near are all that is
-//! ever looked up (NGT-QG, Iwasaki 2021; SymphonyQG, Gou, Gao, Xu & Long 2025). Their nodes have no empty places; filling ours
-//! with the nearest neighbours of neighbours changed recall by less than 0.003 at the same effort. The codes are relative to the row: what they are is the caller's business, a [`Coder`]'s.
+//! ever looked up (NGT-QG, Iwasaki 2021; SymphonyQG, Gou, Gao, Xu & Long 2025). The codes are relative to the row: what they are is
+//! the caller's business, a [`Coder`]'s. Nodes of others have no empty places; filling ours with the nearest neighbours of
+//! neighbours changed recall by less than 0.003 at the same effort.
 //!
 //! Nodes are made of a graph and its rows' codes at one time and never change.
 
@@ -19,7 +20,6 @@ use rows::{Appender, View};
 use task::Task;
 
 use super::{Graph, LinkError, NONE};
-use crate::Space;
 
 /// Neighbours of a block.
 const BLOCK: usize = 32;
@@ -27,7 +27,7 @@ const BLOCK: usize = 32;
 const PIECE: u32 = 4096;
 
 /// What codes neighbours.
-pub trait Coder: Space {
+pub trait Coder: Sync {
     /// Half bytes of a neighbour's code: at least 1.
     fn subspaces(&self) -> usize;
 

@@ -4,9 +4,9 @@ use kernels::{NibbleTables, Scorer, kernels};
 use task::{Cancel, Task};
 
 use super::*;
-use crate::Candidate;
 use crate::hnsw::{Builder, HnswOptions, Scratch};
 use crate::testing::{Plain, PlainScorer};
+use crate::{Candidate, Space};
 
 const DIMS: usize = 32;
 
