@@ -2,6 +2,9 @@
 import { stripVTControlCharacters as plain } from 'node:util'
 import { run } from './run.mjs'
 
+/** Lines of a failed part that are shown again beside the closing line. */
+const LAST = 40
+
 /** Adds up all the first groups of a pattern's matches. */
 const sum = (output, pattern) => [...output.matchAll(pattern)].reduce((total, match) => total + Number(match[1]), 0)
 
@@ -29,6 +32,9 @@ export function verdict(code, counted) {
   return counted.passed > 0 || counted.failed > 0 ? counted : { passed: 0, failed: 1 }
 }
 
+/** What a part said last: ava and most tools tell there what failed. */
+const lastLines = (output) => plain(output).trimEnd().split('\n').slice(-LAST).join('\n')
+
 export class Parts {
   #results = []
 
@@ -41,7 +47,7 @@ export class Parts {
       return { code: 1, output: '' }
     })
     const result = verdict(code, count === countCheck ? { passed: code === 0 ? 1 : 0, failed: 0 } : count(output))
-    this.#results.push({ name, ...result })
+    this.#results.push({ name, ...result, end: lastLines(output) })
     console.log(`--- ${name}: ${result.passed} passed, ${result.failed} failed (${((performance.now() - started) / 1000).toFixed(0)} s)`)
   }
 
@@ -53,6 +59,7 @@ export class Parts {
 
   /** Prints every part and the closing line; true where nothing failed. */
   close() {
+    for (const { name, end } of this.#results.filter(({ failed }) => failed > 0)) console.log(`\n=== how ${name} ended\n${end}`)
     const total = (field) => this.#results.reduce((all, part) => all + part[field], 0)
     console.log(`\n${this.#results.map((part) => `${part.failed > 0 ? 'FAIL' : ' ok '} ${part.name}: ${part.passed} passed, ${part.failed} failed`).join('\n')}`)
     console.log(`\n${total('passed')} passed, ${total('failed')} failed`)

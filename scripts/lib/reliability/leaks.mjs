@@ -11,7 +11,7 @@ import { Tally } from './tally.mjs'
 /** Cycles of open, add, search and close. */
 export const CYCLES = 1000
 
-/** Bytes by which a process may have grown between a fifth of the calls and the last one. */
+/** Bytes by which a process may have grown between a fifth of the calls and the last one, the last four fifths made again if need be. */
 export const GROWTH = 8 << 20
 
 /** What this machine keeps in memory, so that a sync costs nothing: the calls are measured, not the disk. */
@@ -26,7 +26,7 @@ export async function leaking({ calls, cycles = CYCLES, only }, told = () => {})
   const directory = fs.mkdtempSync(path.join(fs.existsSync(inMemory) ? inMemory : os.tmpdir(), 'bigrain-leaks-'))
   const program = path.join(root, 'scripts', 'lib', 'reliability', 'leaking.mjs')
   // V8 and the allocator keep room for what may come, by how busy a process was: as little as they let themselves be told.
-  const args = ['--expose-gc', '--max-semi-space-size=1', program, JSON.stringify({ calls, cycles, directory, only })]
+  const args = ['--expose-gc', '--max-semi-space-size=1', program, JSON.stringify({ calls, cycles, directory, only, most: GROWTH })]
   const env = { ...process.env, MALLOC_ARENA_MAX: '2' }
   const found = []
   try {
