@@ -96,6 +96,11 @@ impl Ids {
         IdRef::Text(&self.texts[at + 4..][..text_len(&self.texts[at..])])
     }
 
+    /// Asks for the memory of a row's id.
+    pub fn prefetch(&self, row: u32) {
+        kernels::prefetch_at(self.slots[row as usize..].as_ptr().cast(), size_of::<u64>());
+    }
+
     /// The id of a row.
     pub fn get(&self, row: u32) -> Id {
         match self.slot(row) {

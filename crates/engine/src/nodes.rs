@@ -55,10 +55,9 @@ impl Search<'_> {
         scorer.sign_tables(&mut tables);
         let live = |row| row < covered && self.is_live(row);
         let wanted = Wanted { ef: self.effort.ef, tables: &tables, hidden: self.hidden };
-        let graph = &self.state.graph;
         let mut found = self.scratch.with(|scratch| match self.hidden {
-            None => nodes.search(graph, &mut scorer, &wanted, live, scratch, self.task),
-            Some(row) => nodes.search(graph, &mut Without { scorer: &mut scorer, row }, &wanted, live, scratch, self.task),
+            None => nodes.search(&mut scorer, &wanted, live, scratch, self.task),
+            Some(row) => nodes.search(&mut Without { scorer: &mut scorer, row }, &wanted, live, scratch, self.task),
         })?;
         if nodes.len() < covered {
             let newer = flat::scan(&mut scorer, nodes.len()..covered, self.effort.rerank, Margin::default(), live, self.task)?;

@@ -26,8 +26,8 @@ const DEFAULT_RERANK: usize = 256;
 
 /// The same where lists are looked into.
 const DEFAULT_LISTED: usize = 100;
-/// Rows beyond the wanted ones and a quarter more that are compared before it is known what estimates are off by.
-const TRIED: usize = 4;
+/// Rows beyond the wanted ones that are compared before it is known what estimates are off by.
+const TRIED: usize = 2;
 /// So many times what estimates are off by, as a rule, an estimate may be off: for one row in some hundreds more.
 const CERTAIN: f64 = 3.0;
 /// One list in so many is looked into where the caller names no number.
@@ -38,7 +38,10 @@ pub fn check_vector(name: &str, vector: &[f32], dims: usize, metric: Metric) -> 
     if vector.len() != dims {
         return Err(Error::new(Code::Dimensions, format!("{name} has {} dimensions, the index has {dims}", vector.len())));
     }
-    if let Some(at) = vector.iter().position(|value| !value.is_finite()) {
+    // all at once, and one by one only to say which
+    if vector.iter().fold(false, |bad, value| bad | !value.is_finite())
+        && let Some(at) = vector.iter().position(|value| !value.is_finite())
+    {
         return Err(Error::new(Code::NotFinite, format!("{name} has {} at position {at}", vector[at])));
     }
     if metric == Metric::Cosine && vector.iter().all(|&value| value == 0.0) {
@@ -176,7 +179,8 @@ impl Search<'_> {
         let rows: Vec<u32> = found.iter().map(|c| c.row).collect();
         let dense = &self.state.dense;
         let estimated = self.state.over_codes && is_fine(self.state) && std::ptr::eq(self.query.candidates, self.query.verify);
-        let first = if estimated { (top.k + top.k / 4 + TRIED).min(rows.len()) } else { rows.len() };
+        rows.iter().take(top.k).for_each(|&row| self.state.ids.prefetch(row));
+        let first = if estimated { (top.k + TRIED).min(rows.len()) } else { rows.len() };
         let mut squares = 0.0;
         dense.verify(exact, &rows[..first], self.task, |at, distance| {
             squares += (distance - f64::from(found[at].distance)).powi(2);

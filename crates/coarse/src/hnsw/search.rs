@@ -19,6 +19,7 @@ pub struct Graph {
 #[derive(Default)]
 pub struct Scratch {
     pub(super) pool: Pool,
+    pub(super) entries: Pool,
     pub(super) visited: Visited,
     members: Vec<u32>,
     rows: Vec<u32>,
@@ -160,11 +161,6 @@ impl<'a, S: Scorer> Walk<'a, S> {
         }
         self.nearest.row = self.graph.layers[self.layer].down(self.nearest.row);
         self.layer -= 1;
-    }
-
-    /// Where the walk stands, as a local number.
-    pub(super) fn nearest(&self) -> Candidate {
-        self.nearest
     }
 
     /// What `expand` found, as local numbers.

@@ -28,6 +28,22 @@ const FLIP: u8 = 0x80;
 const LARGEST: f32 = 127.0;
 /// Values that share a table of the bits.
 const WIDTH: usize = 4;
+/// What a half byte says of its values: 1 where the bit is set, -1 where it is not.
+const SIGNS: [[f32; WIDTH]; 16] = {
+    let mut signs = [[-1.0; WIDTH]; 16];
+    let mut code = 0;
+    while code < 16 {
+        let mut at = 0;
+        while at < WIDTH {
+            if code >> at & 1 == 1 {
+                signs[code][at] = 1.0;
+            }
+            at += 1;
+        }
+        code += 1;
+    }
+    signs
+};
 
 /// A projection, then a byte a value with a step of the row's own.
 ///
@@ -208,9 +224,14 @@ fn rounded(value: f32) -> i8 {
 
 /// The step with which the largest value still has a level.
 fn step_of(values: &[f32]) -> f32 {
-    let largest = values.iter().fold(0f32, |most, value| most.max(value.abs()));
-    let step = largest / LARGEST;
+    let step = largest(values) / LARGEST;
     if step.is_normal() { step } else { 1.0 }
+}
+
+/// The largest magnitude; no number where one of the values is none. As integers the bits of positive floats keep their
+/// order, and comparing those needs no rule for what is not a number, so that many are compared at once.
+fn largest(values: &[f32]) -> f32 {
+    f32::from_bits(values.iter().fold(0, |most: i32, value| most.max(value.abs().to_bits() as i32)) as u32)
 }
 
 /// A query as signed bytes.
@@ -231,10 +252,8 @@ impl RabitqQuery {
         let mut sums = vec![0.0; self.levels.len() / WIDTH * 16];
         for (sums, levels) in sums.chunks_exact_mut(16).zip(self.levels.chunks_exact(WIDTH)) {
             let values: [f32; WIDTH] = std::array::from_fn(|at| f32::from(levels[at]) * self.step);
-            sums[0] = -values.iter().sum::<f32>();
-            for code in 1..16usize {
-                // One bit more than a code that is there.
-                sums[code] = sums[code & (code - 1)] + 2.0 * values[code.trailing_zeros() as usize];
+            for (sum, signs) in sums.iter_mut().zip(&SIGNS) {
+                *sum = values[0] * signs[0] + values[1] * signs[1] + values[2] * signs[2] + values[3] * signs[3];
             }
         }
         kernels().fit_tables(&sums, tables);

@@ -9,7 +9,7 @@ use nalgebra::{DMatrix, SymmetricEigen};
 use task::{Aborted, Task};
 use wire::{Error, Reader, Writer};
 
-use super::{FLIP, MIDDLE, rounded};
+use super::{FLIP, MIDDLE, largest, rounded};
 use crate::rows::{mean, sample};
 use crate::wire_form::{finite, finite_row};
 
@@ -62,7 +62,7 @@ impl Projection {
         let kept = axes.len() / dims;
         let turned = turn(&axes, kept, dims, seed);
         let weighed: Vec<f32> = turned.chunks_exact(dims).flat_map(|row| row.iter().zip(&widths).map(|(x, w)| x * w)).collect();
-        let unit = weighed.iter().fold(0f32, |most, x| most.max(x.abs())) / 127.0;
+        let unit = largest(&weighed) / 127.0;
         let unit = if unit.is_normal() { unit } else { 1.0 };
         let levels = weighed.iter().map(|x| rounded(x / unit) as u8 ^ FLIP).collect();
         Ok(Self::of(centre, widths, levels, unit))
@@ -107,7 +107,7 @@ impl Projection {
         let (dims, kept) = (self.dims(), self.kept());
         let scaled: Vec<f32> =
             query.iter().zip(&self.centre).zip(&self.per_width).map(|((x, c), share)| (x - c) * share).collect();
-        let peak = scaled.iter().fold(0f32, |most, x| most.max(x.abs()));
+        let peak = largest(&scaled);
         let unit = peak / 127.0;
         if !unit.is_normal() || peak > PEAK {
             return self.of_rows(query);

@@ -8,12 +8,16 @@
 //!
 //! Nodes are made of a graph and its rows' codes at one time and never change.
 
+mod entrance;
 mod search;
 #[cfg(test)]
 mod tests;
 
 pub use search::Wanted;
 
+use std::sync::Arc;
+
+use entrance::Entrance;
 use kernels::{block_bytes, pack_nibbles};
 use rayon::prelude::*;
 use rows::{Appender, View};
@@ -34,6 +38,9 @@ pub trait Coder: Sync {
     /// Codes rows as seen from `node`: [`subspaces`](Self::subspaces) numbers below 16 each, and what makes a distance of
     /// the sum that a query's tables give for them: `distance(node) + add + mul * sum`.
     fn code(&self, node: u32, others: &[u32], codes: &mut [u8], add: &mut [f32], mul: &mut [f32]);
+
+    /// The one of `rows`, of which there is at least one, that is nearest to all of them together.
+    fn middle(&self, rows: &[u32]) -> u32;
 }
 
 /// Where the parts of a node lie.
@@ -56,6 +63,16 @@ impl Layout {
     fn places(&self) -> usize {
         self.blocks * BLOCK
     }
+
+    /// The parts of the node that `bytes` are.
+    #[inline]
+    fn node(self, bytes: &[u8]) -> Node<'_> {
+        let (codes, rest) = bytes.split_at(self.blocks * self.code_bytes);
+        let values: &[f32] = bytemuck::cast_slice(rest);
+        let (add, rest) = values.split_at(self.places());
+        let (mul, rest) = rest.split_at(self.places());
+        Node { codes, add, mul, rows: bytemuck::cast_slice(&rest[..self.places()]) }
+    }
 }
 
 /// One node's parts.
@@ -72,6 +89,7 @@ struct Node<'a> {
 pub struct Nodes {
     bytes: View<u8>,
     layout: Layout,
+    entrance: Arc<Entrance>,
 }
 
 impl Nodes {
@@ -97,7 +115,7 @@ impl Nodes {
             bytes.extend(&piece)?;
             task.report("nodes", u64::from(end), u64::from(graph.len()));
         }
-        Ok(Self { bytes: bytes.view(), layout })
+        Ok(Self { bytes: bytes.view(), layout, entrance: Arc::new(Entrance::make(graph.len(), coder)) })
     }
 
     /// Rows that have a node.
@@ -112,7 +130,7 @@ impl Nodes {
 
     /// Bytes held.
     pub fn memory(&self) -> usize {
-        self.bytes.bytes()
+        self.bytes.bytes() + self.entrance.memory()
     }
 
     fn at(&self, row: u32) -> &[u8] {
@@ -121,12 +139,7 @@ impl Nodes {
 
     #[inline]
     fn node(&self, row: u32) -> Node<'_> {
-        let Layout { blocks, code_bytes, .. } = self.layout;
-        let (codes, rest) = self.at(row).split_at(blocks * code_bytes);
-        let values: &[f32] = bytemuck::cast_slice(rest);
-        let (add, rest) = values.split_at(self.layout.places());
-        let (mul, rest) = rest.split_at(self.layout.places());
-        Node { codes, add, mul, rows: bytemuck::cast_slice(&rest[..self.layout.places()]) }
+        self.layout.node(self.at(row))
     }
 }
 
@@ -142,9 +155,14 @@ struct Making {
 
 impl Making {
     fn make(&mut self, graph: &Graph, coder: &impl Coder, layout: Layout, row: u32, node: &mut [u8]) {
-        let (places, subspaces) = (layout.places(), coder.subspaces());
         self.near.clear();
-        self.near.extend(graph.layers[0].neighbours(row).take(places));
+        self.near.extend(graph.layers[0].neighbours(row).take(layout.places()));
+        self.pack(coder, layout, row, node);
+    }
+
+    /// Writes the node of `row` with the neighbours that are in `near`.
+    fn pack(&mut self, coder: &impl Coder, layout: Layout, row: u32, node: &mut [u8]) {
+        let (places, subspaces) = (layout.places(), coder.subspaces());
         self.codes.clear();
         self.codes.resize(places * subspaces, 0);
         self.add.clear();

@@ -3,9 +3,9 @@
 use kernels::{Factors, Near, NibbleTables, Scorer, kernels};
 use task::{Aborted, Task};
 
-use super::super::search::Walk;
-use super::super::{Graph, NONE, Scratch};
-use super::{BLOCK, Nodes};
+use super::super::{NONE, Scratch};
+use super::Nodes;
+use super::entrance::marked;
 use crate::Candidate;
 
 /// Nodes asked for ahead: the next one, and the one after it.
@@ -22,13 +22,11 @@ pub struct Wanted<'a> {
 }
 
 impl Nodes {
-    /// Live rows near the query, in no order: all that the walk stood on, with the distances that `scorer` gives. `graph` is
-    /// what the nodes were made of, or has more rows: those are not found.
+    /// Live rows near the query, in no order: all that the walk stood on, with the distances that `scorer` gives.
     ///
     /// Rows for which `live` says no are walked through and never take a place.
     pub fn search(
         &self,
-        graph: &Graph,
         scorer: &mut impl Scorer,
         wanted: &Wanted<'_>,
         live: impl Fn(u32) -> bool,
@@ -36,13 +34,21 @@ impl Nodes {
         task: &Task,
     ) -> Result<Vec<Candidate>, Aborted> {
         let mut found = Vec::with_capacity(wanted.ef + wanted.ef / 2);
-        let Some(entry) = self.enter(graph, scorer, scratch) else { return Ok(found) };
-        let Scratch { pool, visited, distances, marks, .. } = scratch;
+        if self.is_empty() {
+            return Ok(found);
+        }
+        let Scratch { pool, entries, visited, distances, marks, .. } = scratch;
+        self.entrance.find(scorer, wanted, entries, distances);
         pool.start(wanted.ef);
         visited.start(self.len() as usize);
         wanted.hidden.filter(|&row| row < self.len()).map(|row| visited.insert(row));
-        visited.insert(entry.row);
-        pool.insert(entry.distance, entry.row, live(entry.row));
+        for Candidate { distance, row } in entries.live() {
+            if distance < pool.bound() && visited.insert(row) {
+                kernels().prefetch(self.at(row));
+                scorer.prefetch(row);
+                pool.insert(distance, row, live(row));
+            }
+        }
         distances.resize(self.layout.places(), 0.0);
         marks.resize(self.layout.blocks, 0);
         while let Some(row) = pool.next() {
@@ -54,15 +60,10 @@ impl Nodes {
             let node = self.node(row);
             let near = Near { bound: pool.bound(), estimates: distances, marks };
             kernels().scan_nibbles(wanted.tables, node.codes, own[0], Factors::MulAdd { mul: node.mul, add: node.add }, near);
-            for (block, marks) in marks.iter().enumerate() {
-                let mut left = *marks;
-                while left != 0 {
-                    let at = block * BLOCK + left.trailing_zeros() as usize;
-                    left &= left - 1;
-                    let (neighbour, distance) = (node.rows[at], distances[at]);
-                    if neighbour != NONE && distance < pool.bound() && visited.insert(neighbour) {
-                        pool.insert(distance, neighbour, live(neighbour));
-                    }
+            for at in marked(marks) {
+                let (neighbour, distance) = (node.rows[at], distances[at]);
+                if neighbour != NONE && distance < pool.bound() && visited.insert(neighbour) {
+                    pool.insert(distance, neighbour, live(neighbour));
                 }
             }
             for next in pool.upcoming(AHEAD) {
@@ -72,19 +73,5 @@ impl Nodes {
             task.check()?;
         }
         Ok(found)
-    }
-
-    /// A row to begin with.
-    fn enter(&self, graph: &Graph, scorer: &mut impl Scorer, scratch: &mut Scratch) -> Option<Candidate> {
-        let mut walk = Walk::enter(graph, scorer, scratch)?;
-        while walk.layer > 0 {
-            walk.descend();
-        }
-        // A row that came after the nodes were made has none; the first one is as good as another.
-        Some(walk.nearest()).filter(|nearest| nearest.row < self.len()).or_else(|| {
-            let mut distance = [0.0];
-            scorer.score(&[0], &mut distance);
-            (!self.is_empty()).then_some(Candidate { distance: distance[0], row: 0 })
-        })
     }
 }
