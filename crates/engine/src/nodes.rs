@@ -54,7 +54,7 @@ impl Search<'_> {
         let mut tables = NibbleTables::default();
         scorer.sign_tables(&mut tables);
         let live = |row| row < covered && self.is_live(row);
-        let wanted = Wanted { ef: self.effort.ef, tables: &tables, hidden: self.hidden };
+        let wanted = Wanted { k: self.effort.k, ef: self.effort.ef, tables: &tables, hidden: self.hidden };
         let mut found = self.scratch.with(|scratch| match self.hidden {
             None => nodes.search(&mut scorer, &wanted, live, scratch, self.task),
             Some(row) => nodes.search(&mut Without { scorer: &mut scorer, row }, &wanted, live, scratch, self.task),

@@ -53,7 +53,7 @@ pub fn check_vector(name: &str, vector: &[f32], dims: usize, metric: Metric) -> 
 /// The effort of one search, defaults filled in.
 #[derive(Debug, Clone, Copy)]
 pub struct Effort {
-    k: usize,
+    pub k: usize,
     pub ef: usize,
     probes: usize,
     pub rerank: usize,

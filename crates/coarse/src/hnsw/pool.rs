@@ -97,6 +97,12 @@ impl Pool {
         None
     }
 
+    /// The same with the distance it was entered with.
+    #[inline]
+    pub(super) fn next_estimated(&mut self) -> Option<Candidate> {
+        self.next().map(|row| Candidate { distance: distance(self.entries[self.cursor - 1]), row })
+    }
+
     /// The member that `next` would give, without taking it.
     #[inline]
     pub(super) fn peek(&self) -> Option<u32> {

@@ -3,6 +3,7 @@
 use kernels::{Factors, Near, NibbleTables, Scorer, kernels};
 use task::{Aborted, Task};
 
+use super::super::pool::Pool;
 use super::super::{NONE, Scratch};
 use super::Nodes;
 use super::entrance::marked;
@@ -11,8 +12,20 @@ use crate::Candidate;
 /// Nodes asked for ahead: the next one, and the one after it.
 const AHEAD: usize = 2;
 
+/// So many times what estimates are off by, as a rule, the next estimate is above the `k`-th nearest row when the walk ends early.
+/// On MNIST-784 recall 0.99 took 49 us, and 53 by the number of places alone; with 2 the walk ends too early for 0.99, and 3
+/// saves half as much. More, in proportion, where `ef` is more than [`USUAL`] times `k`: any recall can be had.
+const CERTAIN: f32 = 2.5;
+const USUAL: f32 = 5.0;
+/// Estimates looked at before that is known.
+const TRIED: u32 = 4;
+/// Where `ef` is no larger than so many times `k`, the walk is too short for it to end early.
+const SHORT: usize = 2;
+
 /// What is looked for.
 pub struct Wanted<'a> {
+    /// Rows that matter in the end, at least 1: the walk may end where no more of them can be expected.
+    pub k: usize,
     /// Places in the pool: at least 1.
     pub ef: usize,
     /// What a query's sums over the neighbours' codes are.
@@ -42,6 +55,7 @@ impl Nodes {
         pool.start(wanted.ef);
         visited.start(self.len() as usize);
         wanted.hidden.filter(|&row| row < self.len()).map(|row| visited.insert(row));
+        let mut ending = Ending::new(wanted);
         for Candidate { distance, row } in entries.live() {
             if distance < pool.bound() && visited.insert(row) {
                 kernels().prefetch(self.at(row));
@@ -51,11 +65,15 @@ impl Nodes {
         }
         distances.resize(self.layout.places(), 0.0);
         marks.resize(self.layout.blocks, 0);
-        while let Some(row) = pool.next() {
+        entries.start(wanted.k);
+        while let Some(Candidate { distance: estimate, row }) = pool.next_estimated() {
             let mut own = [0.0];
             scorer.score(&[row], &mut own);
             if live(row) && wanted.hidden != Some(row) {
                 found.push(Candidate { distance: own[0], row });
+                if ending.is_due(estimate, own[0], row, entries) {
+                    break;
+                }
             }
             let node = self.node(row);
             let near = Near { bound: pool.bound(), estimates: distances, marks };
@@ -73,5 +91,37 @@ impl Nodes {
             task.check()?;
         }
         Ok(found)
+    }
+}
+
+/// Whether the walk has gone on for long enough.
+struct Ending {
+    watched: bool,
+    certain: f32,
+    squares: f32,
+    seen: u32,
+}
+
+impl Ending {
+    fn new(wanted: &Wanted<'_>) -> Self {
+        let watched = wanted.ef > wanted.k.saturating_mul(SHORT);
+        let certain = CERTAIN * (wanted.ef as f32 / (USUAL * wanted.k as f32)).max(1.0);
+        Self { watched, certain, squares: 0.0, seen: 0 }
+    }
+
+    /// Takes note of a row's estimate and distance. `nearest` holds the `k` nearest rows so far.
+    ///
+    /// The next estimate is at least this one, unless a nearer row was just met, and that would have been looked at first.
+    #[inline]
+    fn is_due(&mut self, estimate: f32, own: f32, row: u32, nearest: &mut Pool) -> bool {
+        if !self.watched {
+            return false;
+        }
+        if own < nearest.bound() {
+            nearest.insert(own, row, true);
+        }
+        self.squares += (estimate - own) * (estimate - own);
+        self.seen += 1;
+        self.seen > TRIED && estimate > nearest.bound() + self.certain * (self.squares / self.seen as f32).sqrt()
     }
 }
