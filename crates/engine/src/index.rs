@@ -34,6 +34,9 @@ use crate::types::{
 use crate::verify::verify;
 use crate::writer::Writer;
 
+/// Pieces of a batch for each thread.
+const PIECES: usize = 16;
+
 /// An index. All calls are blocking and may come from any thread.
 pub struct Index {
     shared: Arc<Shared>,
@@ -272,9 +275,11 @@ impl Index {
             if threads <= 1 {
                 return queries.chunks_exact(dims).map(one).collect();
             }
-            // At most `threads` pieces run at a time, each long enough to be worth handing out.
-            let least = if params.threads == 0 { 1 } else { count.div_ceil(threads) };
-            shared.search_pool()?.install(|| queries.par_chunks_exact(dims).with_min_len(least).map(one).collect())
+            // Where all threads may work, one that is done early finds pieces left; else no more pieces than may run at a time.
+            let (least, most) =
+                if params.threads == 0 { (1, (count / (threads * PIECES)).max(1)) } else { (count.div_ceil(threads), count) };
+            let pieces = queries.par_chunks_exact(dims).with_min_len(least).with_max_len(most);
+            shared.search_pool()?.install(|| pieces.map(one).collect())
         })
     }
 
