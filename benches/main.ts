@@ -1,7 +1,7 @@
 // npm run bench [-- --rows N] : how long things take, on GloVe word vectors, measured by tinybench.
-// npm run bench -- durable | facade | memory | recall | reopen | threads : what durable writes cost; what calling costs; whether `stats`
-// knows what an index holds; whether a recall that is asked for is found; what opening costs after a kill; and what a second
-// thread gives. They have options of their own.
+// npm run bench -- durable | facade | limits | memory | recall | reopen | threads : what durable writes cost; what calling costs; how near
+// searching and building come to what the machine can do; whether `stats` knows what an index holds; whether a recall that is asked
+// for is found; what opening costs after a kill; and what a second thread gives. They have options of their own.
 import { parseArgs } from 'node:util'
 import { Index } from 'bigrain'
 import { Bench, type BenchOptions } from 'tinybench'
@@ -114,6 +114,7 @@ async function waysToCall(index: Index, data: Data): Promise<void> {
 const OTHERS: Record<string, (argv: string[]) => Promise<number>> = {
   facade: async (argv) => (await import('./facade.ts')).bench(argv),
   durable: async (argv) => (await import('./durable/bench.ts')).bench(argv),
+  limits: async (argv) => (await import('./limits.ts')).bench(argv),
   memory: async (argv) => (await import('./memory.ts')).bench(argv),
   recall: async (argv) => (await import('./recall.ts')).bench(argv),
   reopen: async (argv) => (await import('./durable/reopen.ts')).bench(argv),

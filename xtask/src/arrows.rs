@@ -49,7 +49,7 @@ pub const ROOMS: &[Room] = &[
         ..room("node", &["task", "engine"], &["napi", "napi-derive", "napi-build", "rayon"])
     },
     // Speed measured where JavaScript does not reach. Nothing that is shipped may use it.
-    room("bench", &["kernels"], &[]),
+    room("bench", &["task", "kernels", "quant", "coarse"], &["rayon"]),
     // The whole engine over a simulated disk. Nothing that is shipped may use it.
     room("sim", &["task", "kernels", "wire", "quant", "coarse", "store", "engine"], &["shuttle"]),
 ];

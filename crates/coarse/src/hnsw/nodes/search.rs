@@ -94,6 +94,33 @@ impl Nodes {
     }
 }
 
+impl Nodes {
+    /// What a search does on its way, by one who knows the way: looks at `visits` in that order, and at all their neighbours' codes,
+    /// and asks for each ahead of time. For measuring how much of a search is finding the way. Gives a number that all of it went
+    /// into.
+    ///
+    /// # Panics
+    /// If a visited row has no node.
+    pub fn replay(&self, visits: &[u32], scorer: &mut impl Scorer, tables: &NibbleTables, scratch: &mut Scratch) -> f32 {
+        let Scratch { distances, marks, .. } = scratch;
+        distances.resize(self.layout.places(), 0.0);
+        marks.resize(self.layout.blocks, 0);
+        let mut sum = 0.0;
+        for (at, &row) in visits.iter().enumerate() {
+            if let Some(&next) = visits.get(at + AHEAD) {
+                kernels().prefetch(self.at(next));
+                scorer.prefetch(next);
+            }
+            let (mut own, node) = ([0.0], self.node(row));
+            scorer.score(&[row], &mut own);
+            let near = Near { bound: own[0], estimates: distances, marks };
+            kernels().scan_nibbles(tables, node.codes, own[0], Factors::MulAdd { mul: node.mul, add: node.add }, near);
+            sum += own[0] + marks[0] as f32;
+        }
+        sum
+    }
+}
+
 /// Whether the walk has gone on for long enough.
 struct Ending {
     watched: bool,

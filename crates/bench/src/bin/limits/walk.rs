@@ -1,0 +1,86 @@
+//! Walks over nodes, and the same visits again by one who knows the way.
+
+use std::hint::black_box;
+use std::slice::ChunksExact;
+
+use coarse::hnsw::{Graph, LinkError, Nodes, Scratch, Wanted};
+use kernels::{NibbleTables, Scorer};
+use quant::CodeScorer;
+use task::Task;
+
+use crate::space::Coded;
+use crate::{ROUNDS, timed};
+
+/// Queries at most, and how far they look.
+const QUERIES: usize = 1000;
+const EF: usize = 24;
+const K: usize = 10;
+
+/// Microseconds a query, and visits.
+pub struct Walks {
+    pub search: f64,
+    pub replay: f64,
+    pub visits: f64,
+}
+
+/// Notes which rows a walk stands on.
+struct Noted<'a, 'b> {
+    inner: &'a mut CodeScorer<'b>,
+    rows: Vec<u32>,
+}
+
+impl Scorer for Noted<'_, '_> {
+    fn score(&mut self, rows: &[u32], out: &mut [f32]) {
+        self.rows.extend(rows);
+        self.inner.score(rows, out);
+    }
+
+    fn score_range(&mut self, start: u32, out: &mut [f32]) {
+        self.inner.score_range(start, out);
+    }
+
+    fn prefetch(&self, row: u32) {
+        self.inner.prefetch(row);
+    }
+}
+
+pub fn measure(coded: &Coded, graph: &Graph, queries: ChunksExact<'_, f32>, task: &Task) -> Result<Walks, LinkError> {
+    let nodes = Nodes::build(graph, coded, task)?;
+    let mut prepared: Vec<(CodeScorer<'_>, NibbleTables)> = queries.take(QUERIES).map(|query| prepare(coded, query)).collect();
+    let mut scratch = Scratch::default();
+    let mut visits = Vec::new();
+    for (scorer, tables) in &mut prepared {
+        let mut noted = Noted { inner: scorer, rows: Vec::new() };
+        nodes.search(&mut noted, &wanted(tables), |_| true, &mut scratch, task)?;
+        visits.push(noted.rows);
+    }
+    let (mut search, mut replay) = (f64::INFINITY, f64::INFINITY);
+    for _ in 0..ROUNDS {
+        let took = timed(|| {
+            for (scorer, tables) in &mut prepared {
+                let _ = black_box(nodes.search(scorer, &wanted(tables), |_| true, &mut scratch, task));
+            }
+        });
+        search = search.min(took.as_secs_f64());
+        let took = timed(|| {
+            for ((scorer, tables), visits) in prepared.iter_mut().zip(&visits) {
+                black_box(nodes.replay(visits, scorer, tables, &mut scratch));
+            }
+        });
+        replay = replay.min(took.as_secs_f64());
+    }
+    let count = prepared.len() as f64;
+    let visits = visits.iter().map(Vec::len).sum::<usize>() as f64 / count;
+    Ok(Walks { search: search / count * 1e6, replay: replay / count * 1e6, visits })
+}
+
+fn prepare<'a>(coded: &'a Coded, query: &[f32]) -> (CodeScorer<'a>, NibbleTables) {
+    let scorer = coded.query(query);
+    let mut tables = NibbleTables::default();
+    scorer.sign_tables(&mut tables);
+    (scorer, tables)
+}
+
+fn wanted(tables: &NibbleTables) -> Wanted<'_> {
+    Wanted { k: K, ef: EF, tables, hidden: None }
+}
