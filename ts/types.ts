@@ -170,7 +170,7 @@ export interface SearchOptions {
    * where no effort finds so much, all rows are compared. See `stats().measured`.
    */
   recall?: number
-  /** The effort by hand: candidates that the walk of the graph holds. */
+  /** The effort by hand: candidates that the walk of the graph holds. Over `rabitq` codes it may end before it has looked at all of them. */
   ef?: number
   /** The same of ivf: lists looked into, the nearest first. Default: one in 16, and at least 8. It means nothing elsewhere. */
   probes?: number

@@ -198,16 +198,7 @@ impl<'a> SignCoder<'a> {
 
 impl Coder for SignCoder<'_> {
     fn middle(&self, rows: &[u32]) -> u32 {
-        let (space, mut set) = (CodeSpace::new(self.codes), CodeSet::default());
-        space.gather(rows, &mut set);
-        let places: Vec<u32> = (0..rows.len() as u32).collect();
-        let mut distances = vec![0.0; rows.len()];
-        let mut sum = |one| {
-            space.between(&mut set, one, &places, &mut distances);
-            distances.iter().sum::<f32>()
-        };
-        let sums = places.iter().map(|&one| (sum(one), rows[one as usize]));
-        sums.min_by(|a, b| a.0.total_cmp(&b.0)).map_or(0, |(_, row)| row)
+        rows[self.codes.codec.middle(rows.iter().map(|&row| self.codes.row(row)))]
     }
 
     fn subspaces(&self) -> usize {

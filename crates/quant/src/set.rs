@@ -29,6 +29,22 @@ impl Codec {
         }
     }
 
+    /// The place of the one of `codes` that is nearest to all of them together; 0 where there is none.
+    ///
+    /// # Panics
+    /// If a code is not of [`code_bytes`](Self::code_bytes).
+    pub fn middle<'a>(&self, codes: impl ExactSizeIterator<Item = &'a [u8]>) -> usize {
+        let places: Vec<u32> = (0..codes.len() as u32).collect();
+        let (mut set, mut distances) = (CodeSet::default(), vec![0.0; places.len()]);
+        self.gather(codes, &mut set);
+        let mut sum = |one| {
+            self.between(&set, one, &places, &mut distances);
+            distances.iter().sum::<f32>()
+        };
+        let sums = places.iter().map(|&one| (sum(one), one as usize));
+        sums.min_by(|a, b| a.0.total_cmp(&b.0)).map_or(0, |(_, place)| place)
+    }
+
     /// Estimated distances between the row at place `one` of the set and those at the places `others`.
     ///
     /// # Panics

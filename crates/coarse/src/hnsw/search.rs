@@ -19,7 +19,8 @@ pub struct Graph {
 #[derive(Default)]
 pub struct Scratch {
     pub(super) pool: Pool,
-    pub(super) entries: Pool,
+    /// First the rows to begin from, then the nearest so far.
+    pub(super) few: Pool,
     pub(super) visited: Visited,
     members: Vec<u32>,
     rows: Vec<u32>,

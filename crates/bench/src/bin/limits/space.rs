@@ -106,6 +106,6 @@ impl Coder for Coded {
     }
 
     fn middle(&self, rows: &[u32]) -> u32 {
-        rows[0]
+        rows[self.codec.middle(rows.iter().map(|&row| self.code(row)))]
     }
 }

@@ -6,8 +6,7 @@
 use kernels::{Factors, Near, Scorer, kernels};
 
 use super::super::pool::Pool;
-use super::{BLOCK, Coder, Layout, Making, Wanted};
-use crate::Candidate;
+use super::{BLOCK, Coder, Layout, Making, Wanted, marked};
 
 /// Rows to begin from. On MNIST-784 recall at the same effort was 0.9555 with 128, 0.9617 with 512 and 0.9612 with 2,048.
 const ROWS: usize = 512;
@@ -58,21 +57,11 @@ impl Entrance {
             let near = Near { bound: pool.bound(), estimates: &mut distances[..places.len()], marks: &mut marks[..end - start] };
             kernels().scan_nibbles(wanted.tables, &node.codes[codes], base, factors, near);
             for at in marked(&marks[..end - start]) {
-                let Candidate { distance, row } = Candidate { distance: distances[at], row: node.rows[places.start + at] };
+                let (distance, row) = (distances[at], node.rows[places.start + at]);
                 if distance < pool.bound() {
                     pool.insert(distance, row, true);
                 }
             }
         }
     }
-}
-
-/// Places whose bit is set, 32 to a number.
-#[inline]
-pub(super) fn marked(marks: &[u32]) -> impl Iterator<Item = usize> + '_ {
-    marks.iter().enumerate().flat_map(|(block, &marks)| {
-        std::iter::successors(Some(marks), |left| Some(left & left.wrapping_sub(1)))
-            .take_while(|&left| left != 0)
-            .map(move |left| block * BLOCK + left.trailing_zeros() as usize)
-    })
 }

@@ -143,6 +143,16 @@ impl Nodes {
     }
 }
 
+/// Places whose bit is set, 32 to a number.
+#[inline]
+fn marked(marks: &[u32]) -> impl Iterator<Item = usize> + '_ {
+    marks.iter().enumerate().flat_map(|(block, &marks)| {
+        std::iter::successors(Some(marks), |left| Some(left & left.wrapping_sub(1)))
+            .take_while(|&left| left != 0)
+            .map(move |left| block * BLOCK + left.trailing_zeros() as usize)
+    })
+}
+
 /// What one thread makes nodes in.
 #[derive(Default)]
 struct Making {

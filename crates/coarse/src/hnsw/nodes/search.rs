@@ -5,8 +5,7 @@ use task::{Aborted, Task};
 
 use super::super::pool::Pool;
 use super::super::{NONE, Scratch};
-use super::Nodes;
-use super::entrance::marked;
+use super::{Nodes, marked};
 use crate::Candidate;
 
 /// Nodes asked for ahead: the next one, and the one after it.
@@ -50,13 +49,13 @@ impl Nodes {
         if self.is_empty() {
             return Ok(found);
         }
-        let Scratch { pool, entries, visited, distances, marks, .. } = scratch;
-        self.entrance.find(scorer, wanted, entries, distances);
+        let Scratch { pool, few, visited, distances, marks, .. } = scratch;
+        self.entrance.find(scorer, wanted, few, distances);
         pool.start(wanted.ef);
         visited.start(self.len() as usize);
         wanted.hidden.filter(|&row| row < self.len()).map(|row| visited.insert(row));
         let mut ending = Ending::new(wanted);
-        for Candidate { distance, row } in entries.live() {
+        for Candidate { distance, row } in few.live() {
             if distance < pool.bound() && visited.insert(row) {
                 kernels().prefetch(self.at(row));
                 scorer.prefetch(row);
@@ -65,13 +64,13 @@ impl Nodes {
         }
         distances.resize(self.layout.places(), 0.0);
         marks.resize(self.layout.blocks, 0);
-        entries.start(wanted.k);
+        few.start(wanted.k);
         while let Some(Candidate { distance: estimate, row }) = pool.next_estimated() {
             let mut own = [0.0];
             scorer.score(&[row], &mut own);
             if live(row) && wanted.hidden != Some(row) {
                 found.push(Candidate { distance: own[0], row });
-                if ending.is_due(estimate, own[0], row, entries) {
+                if ending.is_due(estimate, own[0], row, few) {
                     break;
                 }
             }
@@ -92,9 +91,7 @@ impl Nodes {
         }
         Ok(found)
     }
-}
 
-impl Nodes {
     /// What a search does on its way, by one who knows the way: looks at `visits` in that order, and at all their neighbours' codes,
     /// and asks for each ahead of time. For measuring how much of a search is finding the way. Gives a number that all of it went
     /// into.
