@@ -50,7 +50,7 @@ pub fn pack_some(shared: &Shared, derived: &mut Derived, drain: u32, task: &Task
 impl Search<'_> {
     /// Rows of 0 .. `covered` to verify: by the neighbours' codes in `nodes`, and of the rows that came after them by their own.
     pub fn by_nodes(&self, nodes: &Nodes, codes: &Codes, covered: u32) -> Result<Vec<Candidate>> {
-        let mut scorer = codes.scorer(self.query.candidates);
+        let mut scorer = codes.codec.scorer(self.query.candidates, nodes.codes());
         let mut tables = NibbleTables::default();
         scorer.sign_tables(&mut tables);
         let live = |row| row < covered && self.is_live(row);
@@ -60,8 +60,9 @@ impl Search<'_> {
             Some(row) => nodes.search(&mut Without { scorer: &mut scorer, row }, &wanted, live, scratch, self.task),
         })?;
         if nodes.len() < covered {
-            let newer = flat::scan(&mut scorer, nodes.len()..covered, self.effort.rerank, Margin::default(), live, self.task)?;
-            found.extend(newer);
+            let (newer, keep) = (nodes.len()..covered, self.effort.rerank);
+            let mut scorer = codes.scorer(self.query.candidates);
+            found.extend(flat::scan(&mut scorer, newer, keep, Margin::default(), live, self.task)?);
         }
         if found.len() > self.effort.rerank {
             found.select_nth_unstable(self.effort.rerank - 1);

@@ -5,7 +5,7 @@ use std::ops::Range;
 use coarse::Candidate;
 use coarse::flat::{self, Margin};
 use coarse::hnsw::ScratchPool;
-use kernels::Scorer;
+use kernels::{Scorer, kernels};
 use quant::CodecSpec;
 use task::Task;
 
@@ -39,7 +39,7 @@ pub fn check_vector(name: &str, vector: &[f32], dims: usize, metric: Metric) -> 
         return Err(Error::new(Code::Dimensions, format!("{name} has {} dimensions, the index has {dims}", vector.len())));
     }
     // all at once, and one by one only to say which
-    if vector.iter().fold(false, |bad, value| bad | !value.is_finite())
+    if !kernels().peak(vector).is_finite()
         && let Some(at) = vector.iter().position(|value| !value.is_finite())
     {
         return Err(Error::new(Code::NotFinite, format!("{name} has {} at position {at}", vector[at])));

@@ -197,6 +197,10 @@ impl<'a> SignCoder<'a> {
 }
 
 impl Coder for SignCoder<'_> {
+    fn own(&self, row: u32) -> &[u8] {
+        self.codes.row(row)
+    }
+
     fn middle(&self, rows: &[u32]) -> u32 {
         rows[self.codes.codec.middle(rows.iter().map(|&row| self.codes.row(row)))]
     }

@@ -4,6 +4,7 @@
 //! the `target_feature` that the token stands for. Only through these functions is code of that feature reached.
 
 use crate::Strided;
+use crate::ops::matrix::Line;
 use crate::ops::nibbles::Scan;
 use crate::ops::rows::Pick;
 
@@ -35,6 +36,9 @@ pub(crate) struct FloatFns {
     pub table_l2: unsafe fn(&[f32], &[f32], usize, &mut [f32]),
     pub table_dot: unsafe fn(&[f32], &[f32], usize, &mut [f32]),
     pub argmin: unsafe fn(&[f32]) -> usize,
+    pub peak: unsafe fn(&[f32]) -> f32,
+    pub centred: unsafe fn(&[f32], &[f32], &[f32], &mut [f32]) -> f32,
+    pub levels: unsafe fn(&[f32], f32, &mut [u8]),
 }
 
 /// Integer products.
@@ -42,6 +46,7 @@ pub(crate) struct FloatFns {
 pub(crate) struct ByteFns {
     pub dot_u8_i8: unsafe fn(&[u8], &[i8]) -> i32,
     pub rows_dot_u8_i8: Rows<i8, i32>,
+    pub multiply: unsafe fn(&[u8], &[Line], &mut [i32]),
 }
 
 /// Counts of ones.
@@ -56,6 +61,7 @@ pub(crate) struct BitFns {
 #[derive(Clone, Copy)]
 pub(crate) struct NibbleFns {
     pub fit_tables: unsafe fn(&[f32], &mut [u8]) -> (f32, f32),
+    pub fit_signs: unsafe fn(&[f32], &mut [u8]) -> (f32, f32),
     pub scan_nibbles: unsafe fn(Scan<'_>),
 }
 
@@ -75,6 +81,7 @@ macro_rules! entries {
      $($name:ident($($arg:ident: $ty:ty),*) $(-> $ret:ty)? = $body:expr;)*) => {{
         $(
             #[$attribute]
+            #[allow(unused_unsafe, unused_variables, reason = "some bodies are plain loops, which need nothing but the attribute")]
             unsafe fn $name($($arg: $ty),*) $(-> $ret)? {
                 // SAFETY: the caller answers for the CPU's features.
                 let $s = unsafe { <$token as crate::isa::Isa>::new() };
@@ -88,7 +95,7 @@ macro_rules! entries {
 
 macro_rules! floats {
     ($token:ty, $attribute:meta) => {{
-        use crate::ops::{argmin::*, floats::*, rows::*, table::*};
+        use crate::ops::{argmin::*, floats::*, levels as round, rows::*, table::*};
         use crate::Strided;
         crate::entry::entries!(FloatFns, $token, $attribute, s,
             dot_f32(q: &[f32], x: &[f32]) -> f32 = pair(s, Dot, q, x.as_ptr());
@@ -118,6 +125,9 @@ macro_rules! floats {
             table_l2(q: &[f32], cent_t: &[f32], k: usize, out: &mut [f32]) = table(s, L2, q, cent_t, k, out);
             table_dot(q: &[f32], cent_t: &[f32], k: usize, out: &mut [f32]) = table(s, Dot, q, cent_t, k, out);
             argmin(x: &[f32]) -> usize = first_smallest(s, x);
+            peak(x: &[f32]) -> f32 = round::peak(x);
+            centred(x: &[f32], centre: &[f32], scale: &[f32], out: &mut [f32]) -> f32 = round::centred(x, centre, scale, out);
+            levels(x: &[f32], per_unit: f32, out: &mut [u8]) = round::levels(x, per_unit, out);
         )
     }};
 }
@@ -125,11 +135,12 @@ macro_rules! floats {
 macro_rules! bytes {
     ($token:ty, $attribute:meta) => {{
         use crate::Strided;
-        use crate::ops::{bytes::*, rows::*};
+        use crate::ops::{bytes::*, matrix::Line, rows::*};
         crate::entry::entries!(ByteFns, $token, $attribute, s,
             dot_u8_i8(x: &[u8], q: &[i8]) -> i32 = dot(s, x.as_ptr(), q);
             rows_dot_u8_i8(q: &[i8], rows: Strided<'_>, pick: Pick<'_>, out: &mut [i32]) =
                 score(ByteRow { s, q }, rows, pick, out);
+            multiply(q: &[u8], lines: &[Line], out: &mut [i32]) = crate::ops::matrix::multiply(s, q, lines, out);
         )
     }};
 }
@@ -152,6 +163,7 @@ macro_rules! nibbles {
         use crate::ops::nibbles::*;
         crate::entry::entries!(NibbleFns, $token, $attribute, s,
             fit_tables(values: &[f32], tables: &mut [u8]) -> (f32, f32) = fit(s, values, tables);
+            fit_signs(values: &[f32], tables: &mut [u8]) -> (f32, f32) = signs(values, tables);
             scan_nibbles(what: Scan<'_>) = scan(s, what);
         )
     }};

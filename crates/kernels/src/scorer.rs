@@ -8,6 +8,16 @@ pub trait Scorer {
     /// If the lengths differ or a row does not exist.
     fn score(&mut self, rows: &[u32], out: &mut [f32]);
 
+    /// The distance of one row.
+    ///
+    /// # Panics
+    /// If it does not exist.
+    fn score_one(&mut self, row: u32) -> f32 {
+        let mut out = [0.0];
+        self.score(&[row], &mut out);
+        out[0]
+    }
+
     /// Writes the distance of row `start + i` to `out[i]`.
     ///
     /// # Panics

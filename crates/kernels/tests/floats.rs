@@ -133,3 +133,46 @@ fn exact_sums_keep_what_f32_loses() {
         assert!((k.exact_dot_i8(&q, &[1; 257]) - expected).abs() < 1e-6, "{}", k.simd());
     }
 }
+
+#[test]
+fn the_peak_is_the_largest_magnitude_and_tells_what_is_not_finite() {
+    let mut random = Random(31);
+    for n in 0..=LONGEST {
+        let mut x = random.floats(n);
+        let largest = x.iter().fold(0f32, |most, x| most.max(x.abs()));
+        for k in sets() {
+            assert_eq!(k.peak(&x), largest, "{n} on {}", k.simd());
+        }
+        if n == 0 {
+            continue;
+        }
+        let at = random.below(n);
+        for bad in [f32::NAN, -f32::NAN, f32::INFINITY, f32::NEG_INFINITY] {
+            x[at] = bad;
+            for k in sets() {
+                assert!(!k.peak(&x).is_finite(), "{bad} at {at} of {n} on {}", k.simd());
+            }
+        }
+    }
+}
+
+#[test]
+fn levels_are_rounded_and_lie_around_128() {
+    let mut random = Random(32);
+    for n in 0..=LONGEST {
+        let (x, centre, scale) = (random.floats(n), random.floats(n), random.floats(n));
+        let expected: Vec<f32> = (0..n).map(|i| (x[i] - centre[i]) * scale[i]).collect();
+        let largest = expected.iter().fold(0f32, |most, x| most.max(x.abs()));
+        for k in sets() {
+            let (mut values, mut levels) = (vec![0.0; n], vec![0; n]);
+            assert_eq!(k.centred(&x, &centre, &scale, &mut values), largest, "{n} on {}", k.simd());
+            assert_eq!(values, expected, "{n} on {}", k.simd());
+            let per_unit = 127.0 / largest.max(1e-9);
+            k.levels(&values, per_unit, &mut levels);
+            for (level, value) in levels.iter().zip(&values) {
+                let off = (f64::from(*level) - 128.0 - f64::from(value * per_unit)).abs();
+                assert!(off <= 0.5, "{value} is level {level} of {n} on {}", k.simd());
+            }
+        }
+    }
+}

@@ -110,8 +110,8 @@ fn nothing_beside_the_blocks_is_touched() {
                 let mut tables = NibbleTables::default();
                 k.fit_tables(values.slice(16 * subspaces, at_end), &mut tables);
                 let bytes: &[u8] = codes.slice(blocks * block_bytes(subspaces), at_end);
-                let (mul, add): (&[f32], &[f32]) = (mul.slice(32 * blocks, at_end), add.slice(32 * blocks, at_end));
-                for factors in [Factors::None, Factors::Add(add), Factors::MulAdd { mul, add }] {
+                let (mul, add): (&[u16], &[f32]) = (mul.slice(32 * blocks, at_end), add.slice(32 * blocks, at_end));
+                for factors in [Factors::None, Factors::Add(add), Factors::MulAdd { mul, add: mul }] {
                     let found =
                         Near { bound: 0.0, estimates: estimates.slice(32 * blocks, at_end), marks: marks.slice(blocks, at_end) };
                     k.scan_nibbles(&tables, bytes, 0.0, factors, found);

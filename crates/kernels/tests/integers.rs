@@ -3,7 +3,7 @@
 mod common;
 
 use common::{LONGEST, Random, sets};
-use kernels::Strided;
+use kernels::{ByteMatrix, Strided};
 
 fn dot(x: &[u8], q: &[i8]) -> i32 {
     x.iter().zip(q).map(|(&x, &q)| i32::from(x) * i32::from(q)).sum()
@@ -55,6 +55,26 @@ fn planes_weigh_by_their_place() {
                 let mut out = [0];
                 k.gather_and_popcount4(&planes, len, Strided::new(&code, len, 1), &[0], &mut out);
                 assert_eq!(out, [expected], "{len} on {}", k.simd());
+            }
+        }
+    }
+}
+
+#[test]
+fn a_matrix_multiplies_as_its_rows_do() {
+    let mut random = Random(13);
+    let sizes = [(1, 1), (1, 16), (3, 17), (4, 31), (5, 32), (47, 48), (64, 112), (130, 129), (784, 224), (33, 300)];
+    for (values, rows) in if cfg!(miri) { &sizes[..4] } else { &sizes[..] } {
+        for full in [false, true] {
+            let bytes = if full { vec![-128; rows * values] } else { random.signed(rows * values) };
+            let matrix = ByteMatrix::new(&bytes, *values);
+            let q = if full { vec![255; matrix.query_len()] } else { random.bytes(matrix.query_len()) };
+            let mut expected: Vec<i32> = bytes.chunks_exact(*values).map(|row| dot(&q[..*values], row)).collect();
+            expected.resize(matrix.product_len(), 0);
+            for k in sets() {
+                let mut out = vec![-1; matrix.product_len()];
+                k.multiply(&q, &matrix, &mut out);
+                assert_eq!(out, expected, "{rows} rows of {values} on {}", k.simd());
             }
         }
     }

@@ -118,8 +118,8 @@ fn half_bytes_of_wrong_lengths() {
     panics("517 sub-spaces, of 516", |k| k.fit_tables(&vec![0.0; 16 * 517], &mut NibbleTables::default()));
     for simd in kernels::available() {
         let k = kernels_for(simd).expect("available");
-        let (mul, add) = (&[0.0; 64][..], &[0.0; 64][..]);
-        for factors in [Factors::None, Factors::Add(add), Factors::MulAdd { mul, add }] {
+        let (add, bits) = (&[0.0; 64][..], &[0; 64][..]);
+        for factors in [Factors::None, Factors::Add(add), Factors::MulAdd { mul: bits, add: bits }] {
             scan_nibbles(k, 128, 64, 2, factors);
         }
         scan_nibbles(k, 0, 0, 0, Factors::None);
@@ -128,8 +128,8 @@ fn half_bytes_of_wrong_lengths() {
     panics("lengths differ: 63 and 64", |k| scan_nibbles(k, 128, 63, 2, Factors::None));
     panics("lengths differ: 96 and 64", |k| scan_nibbles(k, 128, 64, 3, Factors::None));
     panics("lengths differ: 32 and 64", |k| scan_nibbles(k, 128, 64, 1, Factors::None));
-    let (short, long) = (&[0.0; 63][..], &[0.0; 64][..]);
-    panics("lengths differ: 63 and 64", |k| scan_nibbles(k, 128, 64, 2, Factors::Add(short)));
+    panics("lengths differ: 63 and 64", |k| scan_nibbles(k, 128, 64, 2, Factors::Add(&[0.0; 63])));
+    let (short, long) = (&[0; 63][..], &[0; 64][..]);
     panics("lengths differ: 63 and 64", |k| scan_nibbles(k, 128, 64, 2, Factors::MulAdd { mul: short, add: long }));
     panics("lengths differ: 63 and 64", |k| scan_nibbles(k, 128, 64, 2, Factors::MulAdd { mul: long, add: short }));
     panics("0 bytes in blocks of 0", |k| {

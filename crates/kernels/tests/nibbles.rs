@@ -3,7 +3,7 @@
 mod common;
 
 use common::{Random, Sum, sets};
-use kernels::{Factors, Kernels, Near, NibbleTables, pack_nibbles, unpack_nibbles};
+use kernels::{Factors, Kernels, Near, NibbleTables, bf16, pack_nibbles, unpack_nibbles};
 
 const ROWS: usize = 77;
 
@@ -77,6 +77,23 @@ fn whole_numbers_are_exact() {
     }
 }
 
+/// The number that these bits are the upper half of.
+fn upper(bits: u16) -> f32 {
+    f32::from_bits(u32::from(bits) << 16)
+}
+
+#[test]
+fn halves_of_floats_are_the_nearest_and_keep_infinity() {
+    let mut random = Random(46);
+    for value in random.floats(1000) {
+        let near = upper(bf16(value));
+        let [below, above] = [-1, 1].map(|step| upper((bf16(value) as i16 + step) as u16));
+        assert!([below, above].iter().all(|other| (near - value).abs() <= (other - value).abs()), "{value}: {near}");
+    }
+    assert_eq!(upper(bf16(f32::INFINITY)), f32::INFINITY);
+    assert!(upper(bf16(f32::NAN)).is_nan());
+}
+
 #[test]
 fn factors_belong_to_their_rows() {
     let mut random = Random(43);
@@ -88,13 +105,15 @@ fn factors_belong_to_their_rows() {
             let (plain, _) = scan(k, &tables, &blocks, 0.0, Factors::None, 0.0);
             let (mul, add) = (random.floats(plain.len()), random.floats(plain.len()));
             let (added, marks) = scan(k, &tables, &blocks, 2.0, Factors::Add(&add), 2.0);
-            let (both, marks_of_both) = scan(k, &tables, &blocks, 2.0, Factors::MulAdd { mul: &mul, add: &add }, 2.0);
+            let [mul_bits, add_bits] = [&mul, &add].map(|x| x.iter().map(|&x| bf16(x)).collect::<Vec<u16>>());
+            let (both, marks_of_both) = scan(k, &tables, &blocks, 2.0, Factors::MulAdd { mul: &mul_bits, add: &add_bits }, 2.0);
             for row in 0..plain.len() {
-                let [value, mul, add] = [plain[row], mul[row], add[row]].map(f64::from);
+                let [value, mul, add] = [plain[row], upper(mul_bits[row]), add[row]].map(f64::from);
                 let what = format!("row {row} of {subspaces} on {}", k.simd());
                 Sum::of([2.0, add, value, f64::from(tables.low())].into_iter())
                     .with_value(2.0 + add + value)
                     .assert_f32(added[row], &what);
+                let add = f64::from(upper(add_bits[row]));
                 Sum::of([2.0, add, mul * value, f64::from(tables.low())].into_iter())
                     .with_value(2.0 + add + mul * value)
                     .assert_f32(both[row], &what);
@@ -153,6 +172,26 @@ fn what_is_packed_is_unpacked() {
         for (place, expected) in codes.chunks_exact(subspaces).enumerate() {
             unpack_nibbles(&blocks, place, &mut row);
             assert_eq!(row, expected, "{place} of {subspaces}");
+        }
+    }
+}
+
+#[test]
+fn tables_of_signs_are_those_of_their_sums() {
+    let mut random = Random(45);
+    for subspaces in [1, 2, 3, 8, 56, 255] {
+        let values = random.floats(4 * subspaces);
+        let sums: Vec<f32> = (values.chunks_exact(4))
+            .flat_map(|v| (0..16).map(|code| (0..4).map(|bit| if code >> bit & 1 == 1 { v[bit] } else { -v[bit] }).sum()))
+            .collect();
+        let (codes, blocks, _) = data(&mut random, subspaces);
+        assert_eq!(codes.len(), ROWS * subspaces);
+        for k in sets() {
+            let [mut ours, mut expected] = [(); 2].map(|()| NibbleTables::default());
+            k.fit_signs(&values, &mut ours);
+            k.fit_tables(&sums, &mut expected);
+            let [ours, expected] = [ours, expected].map(|tables| scan(k, &tables, &blocks, 1.0, Factors::None, 0.5));
+            assert_eq!(ours, expected, "{subspaces} sub-spaces on {}", k.simd());
         }
     }
 }

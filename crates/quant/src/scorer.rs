@@ -56,6 +56,15 @@ impl Scorer for CodeScorer<'_> {
         }
     }
 
+    fn score_one(&mut self, row: u32) -> f32 {
+        if let Query::Rabitq(query) = &self.query {
+            return query.score_one(self.codes.row(row as usize));
+        }
+        let mut out = [0.0];
+        self.score(&[row], &mut out);
+        out[0]
+    }
+
     fn prefetch(&self, row: u32) {
         if (row as usize) < self.codes.len() {
             kernels().prefetch(self.codes.row(row as usize));

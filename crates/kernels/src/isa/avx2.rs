@@ -70,6 +70,8 @@ impl Floats for Avx2 {
         fn load_i8(self, p: *const i8) -> __m256 = _mm256_cvtepi32_ps(_mm256_cvtepi8_epi32(_mm_loadl_epi64(p.cast())));
         fn load_u16(self, p: *const u16) -> __m256 =
             _mm256_cvtepi32_ps(_mm256_cvtepu16_epi32(_mm_loadu_si128(p.cast())));
+        fn load_bf16(self, p: *const u16) -> __m256 =
+            _mm256_castsi256_ps(_mm256_slli_epi32::<16>(_mm256_cvtepu16_epi32(_mm_loadu_si128(p.cast()))));
         fn first_f32(self, p: *const f32, n: usize) -> __m256 = _mm256_maskload_ps(p, lane_mask(n));
         fn first_f16(self, p: *const u16, n: usize) -> __m256 = _mm256_cvtph_ps(first_half(p.cast(), 2 * n));
         fn first_i8(self, p: *const i8, n: usize) -> __m256 =
@@ -109,17 +111,41 @@ fn madd(acc: __m256i, x: __m128i, q: __m128i) -> __m256i {
     _mm256_add_epi32(acc, _mm256_madd_epi16(_mm256_cvtepu8_epi16(x), _mm256_cvtepi8_epi16(q)))
 }
 
+/// The sums of the pairs of lanes, those of `a` first.
+#[inline]
+#[target_feature(enable = "avx2")]
+fn pair_sums(a: __m256i, b: __m256i) -> __m256i {
+    _mm256_permute4x64_epi64::<0b11_01_10_00>(_mm256_hadd_epi32(a, b))
+}
+
 impl ByteDot for Avx2 {
     type Acc = __m256i;
     const STEP: usize = 16;
+    /// Two lanes a sum.
+    type Lines = [__m256i; 4];
+    const BLOCKS: usize = 2;
 
     by_token_at! {
         fn step(self, acc: __m256i, x: *const u8, q: *const i8) -> __m256i =
             madd(acc, _mm_loadu_si128(x.cast()), _mm_loadu_si128(q.cast()));
         fn step_first(self, acc: __m256i, x: *const u8, q: *const i8, n: usize) -> __m256i =
             madd(acc, first_half(x, n), first_half(q.cast(), n));
+        fn add_line(self, sums: Self::Lines, four: u32, line: *const i8) -> Self::Lines = {
+            let four = _mm_set1_epi32(four.cast_signed());
+            [
+                madd(sums[0], four, _mm_load_si128(line.cast())),
+                madd(sums[1], four, _mm_load_si128(line.add(16).cast())),
+                madd(sums[2], four, _mm_load_si128(line.add(32).cast())),
+                madd(sums[3], four, _mm_load_si128(line.add(48).cast())),
+            ]
+        };
+        fn store_lines(self, sums: Self::Lines, p: *mut i32) = {
+            _mm256_storeu_si256(p.cast(), pair_sums(sums[0], sums[1]));
+            _mm256_storeu_si256(p.add(8).cast(), pair_sums(sums[2], sums[3]));
+        };
     }
     by_token! {
+        fn zero_lines(self) -> Self::Lines = [_mm256_setzero_si256(); 4];
         fn zero_acc(self) -> __m256i = _mm256_setzero_si256();
         fn add_acc(self, a: __m256i, b: __m256i) -> __m256i = _mm256_add_epi32(a, b);
         fn sum_acc(self, acc: __m256i) -> i32 = x86::sum_epi32(acc);

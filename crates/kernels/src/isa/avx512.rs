@@ -75,6 +75,8 @@ impl Floats for Avx512 {
         fn load_i8(self, p: *const i8) -> __m512 = _mm512_cvtepi32_ps(_mm512_cvtepi8_epi32(_mm_loadu_si128(p.cast())));
         fn load_u16(self, p: *const u16) -> __m512 =
             _mm512_cvtepi32_ps(_mm512_cvtepu16_epi32(_mm256_loadu_si256(p.cast())));
+        fn load_bf16(self, p: *const u16) -> __m512 =
+            _mm512_castsi512_ps(_mm512_slli_epi32::<16>(_mm512_cvtepu16_epi32(_mm256_loadu_si256(p.cast()))));
         fn first_f32(self, p: *const f32, n: usize) -> __m512 = _mm512_maskz_loadu_ps(mask16(n), p);
         fn first_f16(self, p: *const u16, n: usize) -> __m512 =
             _mm512_cvtph_ps(_mm256_maskz_loadu_epi16(mask16(n), p.cast()));
@@ -121,17 +123,36 @@ fn madd(acc: __m512i, x: __m256i, q: __m256i) -> __m512i {
     _mm512_add_epi32(acc, _mm512_madd_epi16(_mm512_cvtepu8_epi16(x), _mm512_cvtepi8_epi16(q)))
 }
 
+/// The sums of the pairs of lanes, those of `a` first.
+#[inline]
+#[target_feature(enable = "avx512f")]
+fn pair_sums(a: __m512i, b: __m512i) -> __m512i {
+    let even = _mm512_setr_epi32(0, 2, 4, 6, 8, 10, 12, 14, 16, 18, 20, 22, 24, 26, 28, 30);
+    let odd = _mm512_setr_epi32(1, 3, 5, 7, 9, 11, 13, 15, 17, 19, 21, 23, 25, 27, 29, 31);
+    _mm512_add_epi32(_mm512_permutex2var_epi32(a, even, b), _mm512_permutex2var_epi32(a, odd, b))
+}
+
 impl ByteDot for Avx512 {
     type Acc = __m512i;
     const STEP: usize = 32;
+    /// Two lanes a sum.
+    type Lines = [__m512i; 2];
+    const BLOCKS: usize = 8;
 
     by_token_at! {
         fn step(self, acc: __m512i, x: *const u8, q: *const i8) -> __m512i =
             madd(acc, _mm256_loadu_si256(x.cast()), _mm256_loadu_si256(q.cast()));
         fn step_first(self, acc: __m512i, x: *const u8, q: *const i8, n: usize) -> __m512i =
             madd(acc, _mm256_maskz_loadu_epi8(mask32(n), x.cast()), _mm256_maskz_loadu_epi8(mask32(n), q));
+        fn add_line(self, sums: Self::Lines, four: u32, line: *const i8) -> Self::Lines = {
+            let four = _mm256_set1_epi32(four.cast_signed());
+            let (low, high) = (_mm256_load_si256(line.cast()), _mm256_load_si256(line.add(32).cast()));
+            [madd(sums[0], four, low), madd(sums[1], four, high)]
+        };
+        fn store_lines(self, sums: Self::Lines, p: *mut i32) = _mm512_storeu_si512(p.cast(), pair_sums(sums[0], sums[1]));
     }
     by_token! {
+        fn zero_lines(self) -> Self::Lines = [_mm512_setzero_si512(); 2];
         fn zero_acc(self) -> __m512i = _mm512_setzero_si512();
         fn add_acc(self, a: __m512i, b: __m512i) -> __m512i = _mm512_add_epi32(a, b);
         fn sum_acc(self, acc: __m512i) -> i32 = sum_epi32(acc);
@@ -141,6 +162,8 @@ impl ByteDot for Avx512 {
 impl ByteDot for Vnni {
     type Acc = __m512i;
     const STEP: usize = 64;
+    type Lines = __m512i;
+    const BLOCKS: usize = 8;
 
     by_token_at! {
         // dpbusd widens its four products before it adds them: exact, unlike dpbusds and maddubs.
@@ -148,8 +171,12 @@ impl ByteDot for Vnni {
             _mm512_dpbusd_epi32(acc, _mm512_loadu_si512(x.cast()), _mm512_loadu_si512(q.cast()));
         fn step_first(self, acc: __m512i, x: *const u8, q: *const i8, n: usize) -> __m512i =
             _mm512_dpbusd_epi32(acc, _mm512_maskz_loadu_epi8(mask64(n), x.cast()), _mm512_maskz_loadu_epi8(mask64(n), q));
+        fn add_line(self, sums: __m512i, four: u32, line: *const i8) -> __m512i =
+            _mm512_dpbusd_epi32(sums, _mm512_set1_epi32(four.cast_signed()), _mm512_load_si512(line.cast()));
+        fn store_lines(self, sums: __m512i, p: *mut i32) = _mm512_storeu_si512(p.cast(), sums);
     }
     by_token! {
+        fn zero_lines(self) -> __m512i = _mm512_setzero_si512();
         fn zero_acc(self) -> __m512i = _mm512_setzero_si512();
         fn add_acc(self, a: __m512i, b: __m512i) -> __m512i = _mm512_add_epi32(a, b);
         fn sum_acc(self, acc: __m512i) -> i32 = sum_epi32(acc);

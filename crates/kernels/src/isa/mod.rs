@@ -84,6 +84,8 @@ pub(crate) trait Floats: Isa {
     unsafe fn load_f16(self, p: *const u16) -> Self::F;
     unsafe fn load_i8(self, p: *const i8) -> Self::F;
     unsafe fn load_u16(self, p: *const u16) -> Self::F;
+    /// Of the upper halves of f32, lower halves of zero.
+    unsafe fn load_bf16(self, p: *const u16) -> Self::F;
     /// The first `n` elements, zeros after them.
     unsafe fn first_f32(self, p: *const f32, n: usize) -> Self::F;
     unsafe fn first_f16(self, p: *const u16, n: usize) -> Self::F;
@@ -122,7 +124,8 @@ pub(crate) trait Floats: Isa {
 /// Products of bytes: `u8 * i8` summed into i32 exactly (modulo 2^32).
 ///
 /// # Safety of the pointer operations
-/// `step`: `STEP` bytes must be readable at `x` and `q`; `step_first`: `n` bytes, `n < STEP`.
+/// `step`: `STEP` bytes must be readable at `x` and `q`; `step_first`: `n` bytes, `n < STEP`; `add_line`: 64 bytes must be
+/// readable at `line`, which is a multiple of 64; `store_lines`: 16 i32 writable at `p`, at any alignment.
 pub(crate) trait ByteDot: Isa {
     /// i32 lanes.
     type Acc: Copy;
@@ -134,6 +137,16 @@ pub(crate) trait ByteDot: Isa {
     unsafe fn step_first(self, acc: Self::Acc, x: *const u8, q: *const i8, n: usize) -> Self::Acc;
     fn add_acc(self, a: Self::Acc, b: Self::Acc) -> Self::Acc;
     fn sum_acc(self, acc: Self::Acc) -> i32;
+
+    /// 16 sums.
+    type Lines: Copy;
+    /// How many `Lines` fit in the registers, 8 at most.
+    const BLOCKS: usize;
+
+    fn zero_lines(self) -> Self::Lines;
+    /// Adds to each sum the products of the four bytes of `four` and those of its own of the line: see `ops::matrix`.
+    unsafe fn add_line(self, sums: Self::Lines, four: u32, line: *const i8) -> Self::Lines;
+    unsafe fn store_lines(self, sums: Self::Lines, p: *mut i32);
 }
 
 /// Registers of bits, and counting them.

@@ -65,6 +65,7 @@ impl Floats for Neon {
         fn load_f16(self, p: *const u16) -> float32x4_t = widen_f16(p.cast::<u64>().read_unaligned());
         fn load_i8(self, p: *const i8) -> float32x4_t = widen_i8(p.cast::<u32>().read_unaligned());
         fn load_u16(self, p: *const u16) -> float32x4_t = vcvtq_f32_u32(vmovl_u16(vld1_u16(p)));
+        fn load_bf16(self, p: *const u16) -> float32x4_t = vreinterpretq_f32_u32(vshll_n_u16::<16>(vld1_u16(p)));
         fn first_f32(self, p: *const f32, n: usize) -> float32x4_t =
             vreinterpretq_f32_u8(first_bytes(p.cast(), 4 * n));
         fn first_f16(self, p: *const u16, n: usize) -> float32x4_t = widen_f16(first8(p.cast(), 2 * n));
@@ -111,16 +112,45 @@ fn mla(acc: int32x4_t, x: uint8x16_t, q: int8x16_t) -> int32x4_t {
     vmlal_high_s16(vmlal_s16(acc, vget_low_s16(x1), vget_low_s16(q1)), x1, q1)
 }
 
+/// The sums of the products of four pairs each: lane `i` is that of the bytes `4 * i` to `4 * i + 3`.
+#[inline]
+#[target_feature(enable = "neon")]
+fn fours(x: uint8x16_t, q: int8x16_t) -> int32x4_t {
+    let (x0, x1) = (vreinterpretq_s16_u16(vmovl_u8(vget_low_u8(x))), vreinterpretq_s16_u16(vmovl_high_u8(x)));
+    let (q0, q1) = (vmovl_s8(vget_low_s8(q)), vmovl_high_s8(q));
+    let low = vpaddq_s32(vmull_s16(vget_low_s16(x0), vget_low_s16(q0)), vmull_high_s16(x0, q0));
+    let high = vpaddq_s32(vmull_s16(vget_low_s16(x1), vget_low_s16(q1)), vmull_high_s16(x1, q1));
+    vpaddq_s32(low, high)
+}
+
 impl ByteDot for Neon {
     type Acc = int32x4_t;
     const STEP: usize = 16;
+    type Lines = [int32x4_t; 4];
+    const BLOCKS: usize = 4;
 
     by_token_at! {
         fn step(self, acc: int32x4_t, x: *const u8, q: *const i8) -> int32x4_t = mla(acc, vld1q_u8(x), vld1q_s8(q));
         fn step_first(self, acc: int32x4_t, x: *const u8, q: *const i8, n: usize) -> int32x4_t =
             mla(acc, first_bytes(x, n), vreinterpretq_s8_u8(first_bytes(q.cast(), n)));
+        fn add_line(self, sums: Self::Lines, four: u32, line: *const i8) -> Self::Lines = {
+            let four = vreinterpretq_u8_u32(vdupq_n_u32(four));
+            [
+                vaddq_s32(sums[0], fours(four, vld1q_s8(line))),
+                vaddq_s32(sums[1], fours(four, vld1q_s8(line.add(16)))),
+                vaddq_s32(sums[2], fours(four, vld1q_s8(line.add(32)))),
+                vaddq_s32(sums[3], fours(four, vld1q_s8(line.add(48)))),
+            ]
+        };
+        fn store_lines(self, sums: Self::Lines, p: *mut i32) = {
+            vst1q_s32(p, sums[0]);
+            vst1q_s32(p.add(4), sums[1]);
+            vst1q_s32(p.add(8), sums[2]);
+            vst1q_s32(p.add(12), sums[3]);
+        };
     }
     by_token! {
+        fn zero_lines(self) -> Self::Lines = [vdupq_n_s32(0); 4];
         fn zero_acc(self) -> int32x4_t = vdupq_n_s32(0);
         fn add_acc(self, a: int32x4_t, b: int32x4_t) -> int32x4_t = vaddq_s32(a, b);
         fn sum_acc(self, acc: int32x4_t) -> i32 = vaddvq_s32(acc);

@@ -70,6 +70,11 @@ impl Floats for Scalar {
         unsafe { first(p, LANES, f32::from) }
     }
     #[inline(always)]
+    unsafe fn load_bf16(self, p: *const u16) -> F {
+        // SAFETY: the caller answers for LANES elements.
+        unsafe { first(p, LANES, |bits| f32::from_bits(u32::from(bits) << 16)) }
+    }
+    #[inline(always)]
     unsafe fn first_f32(self, p: *const f32, n: usize) -> F {
         // SAFETY: the caller answers for n elements.
         unsafe { first(p, n, |v| v) }
@@ -172,6 +177,8 @@ impl Floats for Scalar {
 impl ByteDot for Scalar {
     type Acc = i32;
     const STEP: usize = 8;
+    type Lines = [i32; 16];
+    const BLOCKS: usize = 1;
 
     #[inline(always)]
     fn zero_acc(self) -> i32 {
@@ -199,6 +206,22 @@ impl ByteDot for Scalar {
     #[inline(always)]
     fn sum_acc(self, acc: i32) -> i32 {
         acc
+    }
+    #[inline(always)]
+    fn zero_lines(self) -> [i32; 16] {
+        [0; 16]
+    }
+    #[inline(always)]
+    unsafe fn add_line(self, sums: [i32; 16], four: u32, line: *const i8) -> [i32; 16] {
+        // SAFETY: the caller answers for 64 bytes.
+        let line = unsafe { line.cast::<[[i8; 4]; 16]>().read() };
+        let four = four.to_le_bytes().map(i32::from);
+        std::array::from_fn(|i| (0..4).fold(sums[i], |sum, j| sum.wrapping_add(four[j] * i32::from(line[i][j]))))
+    }
+    #[inline(always)]
+    unsafe fn store_lines(self, sums: [i32; 16], p: *mut i32) {
+        // SAFETY: the caller answers for 16 elements; the write asks for no alignment.
+        unsafe { p.cast::<[i32; 16]>().write_unaligned(sums) }
     }
 }
 

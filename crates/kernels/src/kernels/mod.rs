@@ -1,5 +1,7 @@
 //! The operations: what they compute, and the checks that make them safe to call.
 
+mod levels;
+mod matrix;
 mod nibbles;
 mod pairs;
 mod rows;
@@ -8,7 +10,8 @@ mod tables;
 use crate::Simd;
 use crate::entry::{BitFns, ByteFns, FloatFns, LookupFns, NibbleFns};
 
-pub use nibbles::{Factors, Near, NibbleTables, block_bytes, pack_nibbles, unpack_nibbles};
+pub use matrix::ByteMatrix;
+pub use nibbles::{Factors, Near, NibbleTables, bf16, block_bytes, pack_nibbles, unpack_nibbles};
 
 /// The operations of one instruction set. Get it from [`crate::kernels()`].
 ///

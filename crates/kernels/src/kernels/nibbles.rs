@@ -39,12 +39,12 @@ pub enum Factors<'a> {
     None,
     /// `base + add[row] + sum`.
     Add(&'a [f32]),
-    /// `base + add[row] + mul[row] * sum`.
+    /// `base + add[row] + mul[row] * sum`, both in [`bf16`].
     MulAdd {
         /// A factor a row.
-        mul: &'a [f32],
+        mul: &'a [u16],
         /// A term a row.
-        add: &'a [f32],
+        add: &'a [u16],
     },
 }
 
@@ -57,6 +57,11 @@ pub struct Near<'a> {
     pub estimates: &'a mut [f32],
     /// Bit `i` of a block's number is set where row `i` of the block is marked.
     pub marks: &'a mut [u32],
+}
+
+/// The nearest number that the upper half of an f32 can hold, as its bits: off by one part in 512 at most.
+pub fn bf16(value: f32) -> u16 {
+    half::bf16::from_f32(value).to_bits()
 }
 
 /// Bytes of a block of 32 rows with codes of so many sub-spaces.
@@ -106,6 +111,21 @@ impl Kernels {
         tables.bytes.resize(values.len().next_multiple_of(GROUP), 0);
         // SAFETY: a Kernels is made only where the CPU has its instructions; as many bytes as values, 16 a sub-space.
         (tables.low, tables.unit) = unsafe { (self.nibbles.fit_tables)(values, &mut tables.bytes[..values.len()]) };
+    }
+
+    /// The tables of a query whose entry for a code is the sum of four of `values`, each negative where its bit of the code
+    /// is not set: [`fit_tables`](Self::fit_tables) of those sums, to the same bits.
+    ///
+    /// # Panics
+    /// If `values` is empty or not whole fours, or there are more than 516 of those.
+    pub fn fit_signs(&self, values: &[f32], tables: &mut NibbleTables) {
+        assert!(!values.is_empty() && values.len().is_multiple_of(4), "{} values in tables of 4", values.len());
+        assert!(values.len() / 4 <= SUBSPACES, "{} sub-spaces, of {SUBSPACES} at most", values.len() / 4);
+        let bytes = values.len() * 4;
+        tables.bytes.clear();
+        tables.bytes.resize(bytes.next_multiple_of(GROUP), 0);
+        // SAFETY: a Kernels is made only where the CPU has its instructions.
+        (tables.low, tables.unit) = unsafe { (self.nibbles.fit_signs)(values, &mut tables.bytes[..bytes]) };
     }
 
     /// Estimates the rows of whole `blocks` of codes, and marks those that are not above `found.bound`.

@@ -74,8 +74,8 @@ pub(crate) unsafe fn scan<S: Floats + Nibbles>(s: S, what: Scan<'_>) {
                     Factors::Add(add) => s.add(s.mul_add(unit, value, both), s.load_f32(add.as_ptr().add(row))),
                     Factors::MulAdd { mul, add } => {
                         let product = s.mul_add(unit, value, low);
-                        let offset = s.add(base, s.load_f32(add.as_ptr().add(row)));
-                        s.mul_add(s.load_f32(mul.as_ptr().add(row)), product, offset)
+                        let offset = s.add(base, s.load_bf16(add.as_ptr().add(row)));
+                        s.mul_add(s.load_bf16(mul.as_ptr().add(row)), product, offset)
                     }
                 };
                 s.store(found.estimates.as_mut_ptr().add(row), estimate);
@@ -109,6 +109,46 @@ pub(crate) unsafe fn fit<S: Floats>(s: S, values: &[f32], tables: &mut [u8]) -> 
             // Added to 2^23 a small number is rounded into the lowest bits: no call, no branch, any width.
             *entry = ((value - low) * per_unit + TO_LOW_BITS).to_bits() as u8;
         }
+    }
+    (sum, unit)
+}
+
+/// What the bits of a code say of four values: 1 where the bit is set, -1 where it is not.
+const SIGNS: [[f32; 16]; 4] = {
+    let mut signs = [[-1.0; 16]; 4];
+    let mut code = 0;
+    while code < 16 {
+        let mut bit = 0;
+        while bit < 4 {
+            if code >> bit & 1 == 1 {
+                signs[bit][code] = 1.0;
+            }
+            bit += 1;
+        }
+        code += 1;
+    }
+    signs
+};
+
+/// [`fit`] of the sums of four values each, negative where a code's bit is not set: the same entries, without the 16 sums
+/// of each sub-space ever being stored. Plain loops over arrays of a register's width.
+#[inline(always)]
+pub(crate) fn signs(values: &[f32], tables: &mut [u8]) -> (f32, f32) {
+    let size = |v: &[f32; 4]| v[0].abs() + v[1].abs() + v[2].abs() + v[3].abs();
+    let (values, _) = values.as_chunks::<4>();
+    let (mut sum, mut most) = (0.0, 0f32);
+    for v in values {
+        sum -= size(v);
+        most = most.max(size(v));
+    }
+    let unit = if most > 0.0 { 2.0 * most / LARGEST } else { 1.0 };
+    let per_unit = 1.0 / unit;
+    for (v, entries) in values.iter().zip(tables.as_chunks_mut::<16>().0) {
+        let high = size(v);
+        *entries = std::array::from_fn(|code| {
+            let sum = v[0] * SIGNS[0][code] + v[1] * SIGNS[1][code] + v[2] * SIGNS[2][code] + v[3] * SIGNS[3][code];
+            ((sum + high) * per_unit + TO_LOW_BITS).to_bits() as u8
+        });
     }
     (sum, unit)
 }

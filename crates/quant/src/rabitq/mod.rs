@@ -28,23 +28,6 @@ const FLIP: u8 = 0x80;
 const LARGEST: f32 = 127.0;
 /// Values that share a table of the bits.
 const WIDTH: usize = 4;
-/// What a half byte says of its values: 1 where the bit is set, -1 where it is not.
-const SIGNS: [[f32; WIDTH]; 16] = {
-    let mut signs = [[-1.0; WIDTH]; 16];
-    let mut code = 0;
-    while code < 16 {
-        let mut at = 0;
-        while at < WIDTH {
-            if code >> at & 1 == 1 {
-                signs[code][at] = 1.0;
-            }
-            at += 1;
-        }
-        code += 1;
-    }
-    signs
-};
-
 /// A projection, then a byte a value with a step of the row's own.
 ///
 /// A code row is [`kept`](Self::kept) bytes, the row's factor (`f32`) and its step (`f32`). With `y` the projected difference
@@ -131,9 +114,7 @@ impl Rabitq {
             for ((row, values), out) in rows.zip(out.chunks_exact_mut(width)) {
                 let (levels, rest) = out.split_at_mut(kept);
                 let step = step_of(values);
-                for (level, value) in levels.iter_mut().zip(values) {
-                    *level = rounded(value / step) as u8 ^ FLIP;
-                }
+                kernels().levels(values, 1.0 / step, levels);
                 rest[..4].copy_from_slice(&self.factor(row).to_le_bytes());
                 rest[4..].copy_from_slice(&step.to_le_bytes());
             }
@@ -163,10 +144,8 @@ impl Rabitq {
         let values = self.projection.of_query(&query);
         let mut levels = vec![0; values.len()];
         let step = step_of(&values);
-        for (level, value) in levels.iter_mut().zip(&values) {
-            *level = rounded(value / step);
-        }
-        RabitqQuery::new(self, self.base(&query), step, levels)
+        kernels().levels(&values, 1.0 / step, &mut levels);
+        RabitqQuery::new(self, self.base(&query), step, levels.into_iter().map(signed).collect())
     }
 
     /// The query that is the row of `code`.
@@ -216,22 +195,10 @@ impl Rabitq {
     }
 }
 
-/// The nearest level of a value between the largest ones: added to 1.5 * 2^23 it is rounded into the lowest bits, without the call
-/// that `f32::round` is where the CPU need not have an instruction for it. Of any other value, some level.
-fn rounded(value: f32) -> i8 {
-    (value + 12_582_912.0).to_bits() as i8
-}
-
 /// The step with which the largest value still has a level.
 fn step_of(values: &[f32]) -> f32 {
-    let step = largest(values) / LARGEST;
+    let step = kernels().peak(values) / LARGEST;
     if step.is_normal() { step } else { 1.0 }
-}
-
-/// The largest magnitude; no number where one of the values is none. As integers the bits of positive floats keep their
-/// order, and comparing those needs no rule for what is not a number, so that many are compared at once.
-fn largest(values: &[f32]) -> f32 {
-    f32::from_bits(values.iter().fold(0, |most: i32, value| most.max(value.abs().to_bits() as i32)) as u32)
 }
 
 /// A query as signed bytes.
@@ -249,18 +216,17 @@ impl RabitqQuery {
 
     /// The tables that sum up the query's values by the signs of [`Rabitq::neighbours`].
     pub(crate) fn sign_tables(&self, tables: &mut NibbleTables) {
-        let mut sums = vec![0.0; self.levels.len() / WIDTH * 16];
-        for (sums, levels) in sums.chunks_exact_mut(16).zip(self.levels.chunks_exact(WIDTH)) {
-            let values: [f32; WIDTH] = std::array::from_fn(|at| f32::from(levels[at]) * self.step);
-            for (sum, signs) in sums.iter_mut().zip(&SIGNS) {
-                *sum = values[0] * signs[0] + values[1] * signs[1] + values[2] * signs[2] + values[3] * signs[3];
-            }
-        }
-        kernels().fit_tables(&sums, tables);
+        let values: Vec<f32> = self.levels.iter().map(|&level| f32::from(level) * self.step).collect();
+        kernels().fit_signs(&values, tables);
     }
 
     pub(crate) fn score(&self, codes: Strided, rows: &[u32], out: &mut [f32]) {
         self.terms.score(&self.levels, codes, rows, out);
+    }
+
+    pub(crate) fn score_one(&self, code: &[u8]) -> f32 {
+        let levels = &code[..self.levels.len()];
+        self.terms.distance(self.levels.len(), code, kernels().dot_u8_i8(levels, &self.levels))
     }
 
     pub(crate) fn score_range(&self, codes: Strided, start: u32, out: &mut [f32]) {
@@ -305,9 +271,14 @@ impl Terms {
 
     fn finish(&self, kept: usize, codes: Strided, row: impl Fn(usize) -> usize, products: &[i32], out: &mut [f32]) {
         for (i, (out, &product)) in out.iter_mut().zip(products).enumerate() {
-            let [factor, step] = factors(codes.row(row(i)), kept);
-            *out = self.base + factor + self.slope * step * (product - self.shift) as f32;
+            *out = self.distance(kept, codes.row(row(i)), product);
         }
+    }
+
+    #[inline]
+    fn distance(&self, kept: usize, code: &[u8], product: i32) -> f32 {
+        let [factor, step] = factors(code, kept);
+        self.base + factor + self.slope * step * (product - self.shift) as f32
     }
 }
 

@@ -3,7 +3,7 @@
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 
 use coarse::Space;
-use coarse::hnsw::Coder;
+use coarse::hnsw::{Coder, Nodes};
 use kernels::{Scorer, Strided};
 use quant::{CodeScorer, CodeSet, Codec, Rabitq};
 
@@ -38,9 +38,9 @@ impl Coded {
         self.codec.code_bytes()
     }
 
-    /// A scorer that counts nothing.
-    pub fn query(&self, query: &[f32]) -> CodeScorer<'_> {
-        self.codec.scorer(query, self.codes())
+    /// A scorer of the rows' codes where they lie in nodes; it counts nothing.
+    pub fn query<'a>(&'a self, query: &[f32], nodes: &'a Nodes) -> CodeScorer<'a> {
+        self.codec.scorer(query, nodes.codes())
     }
 
     fn rabitq(&self) -> &Rabitq {
@@ -92,6 +92,10 @@ impl Space for Coded {
 }
 
 impl Coder for Coded {
+    fn own(&self, row: u32) -> &[u8] {
+        self.code(row)
+    }
+
     fn subspaces(&self) -> usize {
         self.rabitq().subspaces()
     }

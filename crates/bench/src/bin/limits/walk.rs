@@ -35,6 +35,11 @@ impl Scorer for Noted<'_, '_> {
         self.inner.score(rows, out);
     }
 
+    fn score_one(&mut self, row: u32) -> f32 {
+        self.rows.push(row);
+        self.inner.score_one(row)
+    }
+
     fn score_range(&mut self, start: u32, out: &mut [f32]) {
         self.inner.score_range(start, out);
     }
@@ -46,7 +51,8 @@ impl Scorer for Noted<'_, '_> {
 
 pub fn measure(coded: &Coded, graph: &Graph, queries: ChunksExact<'_, f32>, task: &Task) -> Result<Walks, LinkError> {
     let nodes = Nodes::build(graph, coded, task)?;
-    let mut prepared: Vec<(CodeScorer<'_>, NibbleTables)> = queries.take(QUERIES).map(|query| prepare(coded, query)).collect();
+    let prepare = |query| prepare(coded, &nodes, query);
+    let mut prepared: Vec<(CodeScorer<'_>, NibbleTables)> = queries.take(QUERIES).map(prepare).collect();
     let mut scratch = Scratch::default();
     let mut visits = Vec::new();
     for (scorer, tables) in &mut prepared {
@@ -74,8 +80,8 @@ pub fn measure(coded: &Coded, graph: &Graph, queries: ChunksExact<'_, f32>, task
     Ok(Walks { search: search / count * 1e6, replay: replay / count * 1e6, visits })
 }
 
-fn prepare<'a>(coded: &'a Coded, query: &[f32]) -> (CodeScorer<'a>, NibbleTables) {
-    let scorer = coded.query(query);
+fn prepare<'a>(coded: &'a Coded, nodes: &'a Nodes, query: &[f32]) -> (CodeScorer<'a>, NibbleTables) {
+    let scorer = coded.query(query, nodes);
     let mut tables = NibbleTables::default();
     scorer.sign_tables(&mut tables);
     (scorer, tables)

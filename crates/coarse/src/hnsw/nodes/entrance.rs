@@ -30,7 +30,7 @@ impl Entrance {
         let count = (len as usize).min(ROWS);
         let near: Vec<u32> = (0..count).map(|at| (at * len as usize / count) as u32).collect();
         let row = if near.is_empty() { 0 } else { coder.middle(&near) };
-        let layout = Layout::new(count, coder.subspaces());
+        let layout = Layout::new(0, count, coder.subspaces());
         let mut words = vec![0; layout.stride / size_of::<u32>()];
         Making { near, ..Making::default() }.pack(coder, layout, row, bytemuck::cast_slice_mut(&mut words));
         Self { row, layout, words }
@@ -44,10 +44,9 @@ impl Entrance {
     pub fn find(&self, scorer: &mut impl Scorer, wanted: &Wanted<'_>, pool: &mut Pool, distances: &mut Vec<f32>) {
         pool.start(BEGIN);
         distances.resize(SCANNED * BLOCK, 0.0);
-        let mut own = [0.0];
-        scorer.score(&[self.row], &mut own);
+        let own = scorer.score_one(self.row);
         // Where the middle itself is hidden from the search, any base tells its neighbours apart.
-        let base = if own[0].is_finite() { own[0] } else { 0.0 };
+        let base = if own.is_finite() { own } else { 0.0 };
         let node = self.layout.node(bytemuck::cast_slice(&self.words));
         for start in (0..self.layout.blocks).step_by(SCANNED) {
             let end = (start + SCANNED).min(self.layout.blocks);

@@ -3,7 +3,7 @@
 //! A search that stands on a row wants the distances of all its neighbours, which lie anywhere in memory. Here half-byte codes of
 //! them lie in the row's own node, in blocks of 32 that one scan estimates at once, and the few that come near are all that is
 //! ever looked up (NGT-QG, Iwasaki 2021; SymphonyQG, Gou, Gao, Xu & Long 2025). The codes are relative to the row: what they are is
-//! the caller's business, a [`Coder`]'s. Nodes of others have no empty places; filling ours with the nearest neighbours of
+//! the caller's business, a [`Coder`]'s. The row's own code, which tells its distance, stands before them. Nodes of others have no empty places; filling ours with the nearest neighbours of
 //! neighbours changed recall by less than 0.003 at the same effort.
 //!
 //! Nodes are made of a graph and its rows' codes at one time and never change.
@@ -18,7 +18,7 @@ pub use search::Wanted;
 use std::sync::Arc;
 
 use entrance::Entrance;
-use kernels::{block_bytes, pack_nibbles};
+use kernels::{Strided, bf16, block_bytes, pack_nibbles};
 use rayon::prelude::*;
 use rows::{Appender, View};
 use task::Task;
@@ -27,11 +27,16 @@ use super::{Graph, LinkError, NONE};
 
 /// Neighbours of a block.
 const BLOCK: usize = 32;
+/// Bytes of a cache line.
+const LINE: usize = 64;
 /// Nodes made at a time.
 const PIECE: u32 = 4096;
 
 /// What codes neighbours.
 pub trait Coder: Sync {
+    /// A row's own code. All are as long.
+    fn own(&self, row: u32) -> &[u8];
+
     /// Half bytes of a neighbour's code: at least 1.
     fn subspaces(&self) -> usize;
 
@@ -43,9 +48,11 @@ pub trait Coder: Sync {
     fn middle(&self, rows: &[u32]) -> u32;
 }
 
-/// Where the parts of a node lie.
+/// Where the parts of a node lie: the row's own code, the blocks of its neighbours' codes, factors, rows.
 #[derive(Debug, Clone, Copy)]
 struct Layout {
+    /// Bytes before the blocks: whole cache lines.
+    own: usize,
     blocks: usize,
     /// Bytes of a block's codes.
     code_bytes: usize,
@@ -54,10 +61,10 @@ struct Layout {
 }
 
 impl Layout {
-    fn new(degree: usize, subspaces: usize) -> Self {
-        let (blocks, code_bytes) = (degree.div_ceil(BLOCK), block_bytes(subspaces));
-        let bytes = blocks * (code_bytes + BLOCK * (2 * size_of::<f32>() + size_of::<u32>()));
-        Self { blocks, code_bytes, stride: bytes.next_multiple_of(64) }
+    fn new(own: usize, degree: usize, subspaces: usize) -> Self {
+        let (own, blocks, code_bytes) = (own.next_multiple_of(LINE), degree.div_ceil(BLOCK), block_bytes(subspaces));
+        let bytes = own + blocks * (code_bytes + BLOCK * (2 * size_of::<u16>() + size_of::<u32>()));
+        Self { own, blocks, code_bytes, stride: bytes.next_multiple_of(LINE) }
     }
 
     fn places(&self) -> usize {
@@ -67,19 +74,19 @@ impl Layout {
     /// The parts of the node that `bytes` are.
     #[inline]
     fn node(self, bytes: &[u8]) -> Node<'_> {
-        let (codes, rest) = bytes.split_at(self.blocks * self.code_bytes);
-        let values: &[f32] = bytemuck::cast_slice(rest);
-        let (add, rest) = values.split_at(self.places());
+        let (codes, rest) = bytes[self.own..].split_at(self.blocks * self.code_bytes);
+        let halves: &[u16] = bytemuck::cast_slice(rest);
+        let (add, rest) = halves.split_at(self.places());
         let (mul, rest) = rest.split_at(self.places());
-        Node { codes, add, mul, rows: bytemuck::cast_slice(&rest[..self.places()]) }
+        Node { codes, add, mul, rows: &bytemuck::cast_slice(rest)[..self.places()] }
     }
 }
 
 /// One node's parts.
 struct Node<'a> {
     codes: &'a [u8],
-    add: &'a [f32],
-    mul: &'a [f32],
+    add: &'a [u16],
+    mul: &'a [u16],
     /// Rows; [`NONE`] where no neighbour is.
     rows: &'a [u32],
 }
@@ -99,7 +106,8 @@ impl Nodes {
     /// Where memory does not suffice, or `task` is cancelled.
     pub fn build(graph: &Graph, coder: &impl Coder, task: &Task) -> Result<Self, LinkError> {
         let degree = graph.layers.first().map_or(BLOCK, |layer| layer.degree());
-        let layout = Layout::new(degree, coder.subspaces());
+        let own = if graph.len() == 0 { 0 } else { coder.own(0).len() };
+        let layout = Layout::new(own, degree, coder.subspaces());
         let mut bytes = Appender::new();
         bytes.reserve_exact(graph.len() as usize * layout.stride)?;
         let mut piece = Vec::new();
@@ -133,6 +141,11 @@ impl Nodes {
         self.bytes.bytes() + self.entrance.memory()
     }
 
+    /// The rows' own codes, where a search by nodes comes by them: what its scorer is to score.
+    pub fn codes(&self) -> Strided<'_> {
+        Strided::new(&self.bytes, self.layout.stride, self.len() as usize)
+    }
+
     fn at(&self, row: u32) -> &[u8] {
         &self.bytes[row as usize * self.layout.stride..][..self.layout.stride]
     }
@@ -161,12 +174,15 @@ struct Making {
     blocks: Vec<u8>,
     add: Vec<f32>,
     mul: Vec<f32>,
+    halves: Vec<u16>,
 }
 
 impl Making {
     fn make(&mut self, graph: &Graph, coder: &impl Coder, layout: Layout, row: u32, node: &mut [u8]) {
         self.near.clear();
         self.near.extend(graph.layers[0].neighbours(row).take(layout.places()));
+        let own = coder.own(row);
+        node[..own.len()].copy_from_slice(own);
         self.pack(coder, layout, row, node);
     }
 
@@ -185,9 +201,10 @@ impl Making {
         self.blocks.clear();
         pack_nibbles(&self.codes, subspaces, &mut self.blocks);
         self.near.resize(places, NONE);
-        let parts =
-            [&self.blocks, bytemuck::cast_slice(&self.add), bytemuck::cast_slice(&self.mul), bytemuck::cast_slice(&self.near)];
-        let mut rest = node;
+        self.halves.clear();
+        self.halves.extend(self.add.iter().chain(&self.mul).map(|&factor| bf16(factor)));
+        let parts = [&self.blocks, bytemuck::cast_slice(&self.halves), bytemuck::cast_slice(&self.near)];
+        let mut rest = &mut node[layout.own..];
         for part in parts {
             let (place, others) = rest.split_at_mut(part.len());
             place.copy_from_slice(part);

@@ -34,7 +34,8 @@ pub struct Wanted<'a> {
 }
 
 impl Nodes {
-    /// Live rows near the query, in no order: all that the walk stood on, with the distances that `scorer` gives.
+    /// Live rows near the query, in no order: all that the walk stood on, with the distances that `scorer` gives, which is
+    /// one over [`codes`](Self::codes).
     ///
     /// Rows for which `live` says no are walked through and never take a place.
     pub fn search(
@@ -58,7 +59,6 @@ impl Nodes {
         for Candidate { distance, row } in few.live() {
             if distance < pool.bound() && visited.insert(row) {
                 kernels().prefetch(self.at(row));
-                scorer.prefetch(row);
                 pool.insert(distance, row, live(row));
             }
         }
@@ -66,17 +66,16 @@ impl Nodes {
         marks.resize(self.layout.blocks, 0);
         few.start(wanted.k);
         while let Some(Candidate { distance: estimate, row }) = pool.next_estimated() {
-            let mut own = [0.0];
-            scorer.score(&[row], &mut own);
+            let own = scorer.score_one(row);
             if live(row) && wanted.hidden != Some(row) {
-                found.push(Candidate { distance: own[0], row });
-                if ending.is_due(estimate, own[0], row, few) {
+                found.push(Candidate { distance: own, row });
+                if ending.is_due(estimate, own, row, few) {
                     break;
                 }
             }
             let node = self.node(row);
             let near = Near { bound: pool.bound(), estimates: distances, marks };
-            kernels().scan_nibbles(wanted.tables, node.codes, own[0], Factors::MulAdd { mul: node.mul, add: node.add }, near);
+            kernels().scan_nibbles(wanted.tables, node.codes, own, Factors::MulAdd { mul: node.mul, add: node.add }, near);
             for at in marked(marks) {
                 let (neighbour, distance) = (node.rows[at], distances[at]);
                 if neighbour != NONE && distance < pool.bound() && visited.insert(neighbour) {
@@ -85,7 +84,6 @@ impl Nodes {
             }
             for next in pool.upcoming(AHEAD) {
                 kernels().prefetch(self.at(next));
-                scorer.prefetch(next);
             }
             task.check()?;
         }
@@ -106,13 +104,11 @@ impl Nodes {
         for (at, &row) in visits.iter().enumerate() {
             if let Some(&next) = visits.get(at + AHEAD) {
                 kernels().prefetch(self.at(next));
-                scorer.prefetch(next);
             }
-            let (mut own, node) = ([0.0], self.node(row));
-            scorer.score(&[row], &mut own);
-            let near = Near { bound: own[0], estimates: distances, marks };
-            kernels().scan_nibbles(tables, node.codes, own[0], Factors::MulAdd { mul: node.mul, add: node.add }, near);
-            sum += own[0] + marks[0] as f32;
+            let (own, node) = (scorer.score_one(row), self.node(row));
+            let near = Near { bound: own, estimates: distances, marks };
+            kernels().scan_nibbles(tables, node.codes, own, Factors::MulAdd { mul: node.mul, add: node.add }, near);
+            sum += own + marks[0] as f32;
         }
         sum
     }

@@ -34,6 +34,10 @@ impl Space for Signed {
 }
 
 impl Coder for Signed {
+    fn own(&self, row: u32) -> &[u8] {
+        bytemuck::cast_slice(self.0.row(row))
+    }
+
     fn middle(&self, rows: &[u32]) -> u32 {
         rows[rows.len() / 2]
     }
