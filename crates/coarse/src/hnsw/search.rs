@@ -22,6 +22,7 @@ pub struct Scratch {
     /// First the rows to begin from, then the nearest so far.
     pub(super) few: Pool,
     pub(super) visited: Visited,
+    pub(super) fresh: Vec<Candidate>,
     members: Vec<u32>,
     rows: Vec<u32>,
     pub(super) distances: Vec<f32>,

@@ -23,7 +23,7 @@ use rayon::prelude::*;
 use rows::{Appender, View};
 use task::Task;
 
-use super::{Graph, LinkError, NONE};
+use super::{Graph, LinkError};
 
 /// Neighbours of a block.
 const BLOCK: usize = 32;
@@ -87,7 +87,7 @@ struct Node<'a> {
     codes: &'a [u8],
     add: &'a [u16],
     mul: &'a [u16],
-    /// Rows; [`NONE`] where no neighbour is.
+    /// Rows; the node's own where no neighbour is, which every walk that stands there has met.
     rows: &'a [u32],
 }
 
@@ -200,7 +200,7 @@ impl Making {
         coder.code(row, &self.near, &mut self.codes[..count * subspaces], &mut self.add[..count], &mut self.mul[..count]);
         self.blocks.clear();
         pack_nibbles(&self.codes, subspaces, &mut self.blocks);
-        self.near.resize(places, NONE);
+        self.near.resize(places, row);
         self.halves.clear();
         self.halves.extend(self.add.iter().chain(&self.mul).map(|&factor| bf16(factor)));
         let parts = [&self.blocks, bytemuck::cast_slice(&self.halves), bytemuck::cast_slice(&self.near)];
