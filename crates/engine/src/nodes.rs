@@ -4,6 +4,7 @@ use coarse::Candidate;
 use coarse::flat::{self, Margin};
 use coarse::hnsw::{Nodes, Wanted};
 use kernels::NibbleTables;
+use quant::Bits;
 use task::Task;
 
 use crate::derived::{CodeColumn, Derived};
@@ -11,7 +12,7 @@ use crate::error::Result;
 use crate::recall::Without;
 use crate::search::Search;
 use crate::shared::Shared;
-use crate::space::SignCoder;
+use crate::space::NeighbourCoder;
 use crate::state::Codes;
 
 /// Nodes are made anew in the background once so small a share of them has been linked since.
@@ -22,10 +23,10 @@ pub const NEWER: u32 = 4096;
 const LEAST_ROWS: u32 = 1024;
 
 impl Derived {
-    /// Makes nodes of the whole graph. Does nothing where codes have no signs.
+    /// Makes nodes of the whole graph. Does nothing where codes are none of neighbours.
     pub fn pack(&mut self, shared: &Shared, task: &Task) -> Result<()> {
         let Some(codes) = self.codes.as_ref().map(CodeColumn::view) else { return Ok(()) };
-        let Some(coder) = SignCoder::new(&codes) else { return Ok(()) };
+        let Some(coder) = NeighbourCoder::new(&codes) else { return Ok(()) };
         let graph = self.builder.graph();
         self.nodes = Some(shared.build_pool()?.install(|| Nodes::build(&graph, &coder, task))?);
         Ok(())
@@ -37,8 +38,8 @@ pub fn pack_some(shared: &Shared, derived: &mut Derived, drain: u32, task: &Task
     let linked = derived.builder.graph().len();
     let packed = derived.nodes.as_ref().map_or(0, Nodes::len);
     let due = if drain == u32::MAX { 1 } else { (packed / REPACK).max(LEAST_ROWS) };
-    let signed = derived.codes.as_ref().is_some_and(|codes| codes.view().rabitq().is_some());
-    if !signed || linked < packed.saturating_add(due) {
+    let coded = derived.codes.as_ref().is_some_and(|codes| codes.view().rabitq().is_some());
+    if !coded || linked < packed.saturating_add(due) {
         return Ok(false);
     }
     derived.pack(shared, task)?;
@@ -52,9 +53,10 @@ impl Search<'_> {
     pub fn by_nodes(&self, nodes: &Nodes, codes: &Codes, covered: u32) -> Result<Vec<Candidate>> {
         let mut scorer = codes.codec.scorer(self.query.candidates, nodes.codes());
         let mut tables = NibbleTables::default();
-        scorer.sign_tables(&mut tables);
+        scorer.neighbour_tables(&mut tables);
         let live = |row| row < covered && self.is_live(row);
-        let wanted = Wanted { k: self.effort.k, ef: self.effort.ef, tables: &tables, hidden: self.hidden };
+        let rough = codes.rabitq().is_some_and(|codec| codec.bits() == Bits::One);
+        let wanted = Wanted { k: self.effort.k, ef: self.effort.ef, rough, tables: &tables, hidden: self.hidden };
         let mut found = self.scratch.with(|scratch| match self.hidden {
             None => nodes.search(&mut scorer, &wanted, live, scratch, self.task),
             Some(row) => nodes.search(&mut Without { scorer: &mut scorer, row }, &wanted, live, scratch, self.task),

@@ -183,20 +183,20 @@ impl Space for CodeSpace<'_> {
     }
 }
 
-/// The signs of differences between codes.
-pub struct SignCoder<'a> {
+/// Codes of differences between codes.
+pub struct NeighbourCoder<'a> {
     codes: &'a Codes,
     codec: &'a Rabitq,
 }
 
-impl<'a> SignCoder<'a> {
-    /// Over all encoded rows, if their codec has signs.
+impl<'a> NeighbourCoder<'a> {
+    /// Over all encoded rows, if their codec has such.
     pub fn new(codes: &'a Codes) -> Option<Self> {
         codes.rabitq().map(|codec| Self { codes, codec })
     }
 }
 
-impl Coder for SignCoder<'_> {
+impl Coder for NeighbourCoder<'_> {
     fn own(&self, row: u32) -> &[u8] {
         self.codes.row(row)
     }
@@ -212,8 +212,8 @@ impl Coder for SignCoder<'_> {
     fn code(&self, node: u32, others: &[u32], codes: &mut [u8], add: &mut [f32], mul: &mut [f32]) {
         let (rows, subspaces) = (self.codes, self.codec.subspaces());
         let others = others.iter().map(|&other| rows.row(other));
-        self.codec.neighbours(rows.row(node), others, |at, signs, seen| {
-            codes[at * subspaces..][..subspaces].copy_from_slice(signs);
+        self.codec.neighbours(rows.row(node), others, |at, seen_code, seen| {
+            codes[at * subspaces..][..subspaces].copy_from_slice(seen_code);
             (add[at], mul[at]) = (seen.add, seen.mul);
         });
     }

@@ -65,7 +65,7 @@ impl Codes {
         self.codec.scorer_of_code(self.row(row), self.strided())
     }
 
-    /// The codec, if it is one whose differences have signs.
+    /// The codec, if it is one that codes neighbours.
     pub fn rabitq(&self) -> Option<&Rabitq> {
         match &*self.codec {
             Codec::Rabitq(codec) => Some(codec),
@@ -129,8 +129,8 @@ impl State {
 
     /// Whether the graph could be walked by the codes in nodes, and there are none.
     pub fn lacks_nodes(&self) -> bool {
-        let signed = self.over_codes && self.codes.as_ref().is_some_and(|codes| codes.rabitq().is_some());
-        self.plan == Plan::Hnsw && signed && self.nodes.is_none()
+        let coded = self.over_codes && self.codes.as_ref().is_some_and(|codes| codes.rabitq().is_some());
+        self.plan == Plan::Hnsw && coded && self.nodes.is_none()
     }
 
     /// Rows 0 .. this are found by the plan; those behind are compared exactly.

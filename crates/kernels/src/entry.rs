@@ -10,6 +10,7 @@ use crate::ops::rows::Pick;
 
 type Pair<X, R> = unsafe fn(&[f32], &[X]) -> R;
 type Scaled<R> = unsafe fn(&[f32], &[i8], f32) -> R;
+type Centred = unsafe fn(&[f32], &[f32], &[f32], &mut [f32]) -> f32;
 type Rows<Q, R> = unsafe fn(&[Q], Strided<'_>, Pick<'_>, &mut [R]);
 
 /// Distances of float queries, and the loops of k-means.
@@ -37,7 +38,7 @@ pub(crate) struct FloatFns {
     pub table_dot: unsafe fn(&[f32], &[f32], usize, &mut [f32]),
     pub argmin: unsafe fn(&[f32]) -> usize,
     pub peak: unsafe fn(&[f32]) -> f32,
-    pub centred: unsafe fn(&[f32], &[f32], &[f32], &mut [f32]) -> f32,
+    pub centred: Centred,
     pub levels: unsafe fn(&[f32], f32, &mut [u8]),
 }
 

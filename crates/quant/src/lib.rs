@@ -26,7 +26,7 @@ mod tests;
 pub use binary::Binary;
 pub use codec::{Codec, CodecSpec, MAX_DIMS};
 pub use pq::Pq;
-pub use rabitq::{Rabitq, Signs};
+pub use rabitq::{Bits, Neighbour, Rabitq};
 pub use residual::{Residual, ResidualScratch};
 pub use scorer::CodeScorer;
 pub use set::CodeSet;

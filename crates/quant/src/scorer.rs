@@ -24,14 +24,14 @@ pub(crate) enum Query {
 }
 
 impl CodeScorer<'_> {
-    /// Makes the tables that sum up the query's values by the signs of [`crate::Rabitq::neighbours`].
+    /// Makes the tables that sum up the query's values by the codes of [`crate::Rabitq::neighbours`].
     ///
     /// # Panics
     /// If the codes are not of a [`crate::Rabitq`].
-    pub fn sign_tables(&self, tables: &mut NibbleTables) {
+    pub fn neighbour_tables(&self, tables: &mut NibbleTables) {
         match &self.query {
-            Query::Rabitq(query) => query.sign_tables(tables),
-            _ => panic!("codes without signs"),
+            Query::Rabitq(query) => query.neighbour_tables(tables),
+            _ => panic!("codes without neighbours"),
         }
     }
 }

@@ -1,13 +1,14 @@
-//! Rotated codes with a byte a value, and single bits of what separates two rows.
+//! Rotated codes with a byte a value, and a bit or two a value of what separates two rows.
 //!
 //! After RaBitQ (Gao & Long: *RaBitQ: quantizing high-dimensional vectors with a theoretical error bound*, 2024; and of more
 //! bits, 2025): a row is turned at random, so that no value of it matters more than another, and then rounded with a
 //! step of its own. Here the directions that matter are found first ([`Projection`]); what the others hold enters only as a
 //! length.
 //!
-//! The bits are those of SymphonyQG (Gou, Gao, Xu & Long, 2025): the signs of a neighbour's difference from a row estimate how much
-//! nearer to a query it is, once the distance of the row itself is known.
+//! The codes of neighbours are those of SymphonyQG (Gou, Gao, Xu & Long, 2025): a bit or two of each value of a neighbour's
+//! difference from a row ([`Bits`]) estimate how much nearer to a query it is, once the distance of the row itself is known.
 
+mod neighbour;
 mod projection;
 #[cfg(test)]
 mod tests;
@@ -18,6 +19,7 @@ use wire::{Error, Reader, Writer};
 
 use crate::rows::{encode_blocks, prepared};
 use crate::scorer::{CHUNK, f32_at};
+pub use neighbour::Bits;
 use projection::Projection;
 
 /// What stands for zero.
@@ -26,8 +28,6 @@ const MIDDLE: i32 = 128;
 const FLIP: u8 = 0x80;
 /// The largest level on either side of it.
 const LARGEST: f32 = 127.0;
-/// Values that share a table of the bits.
-const WIDTH: usize = 4;
 /// A projection, then a byte a value with a step of the row's own.
 ///
 /// A code row is [`kept`](Self::kept) bytes, the row's factor (`f32`) and its step (`f32`). With `y` the projected difference
@@ -39,9 +39,9 @@ pub struct Rabitq {
     projection: Projection,
 }
 
-/// Which of a neighbour's projected values lie above the row's own, in fours; and what turns a query's sum over them into the neighbour's distance.
+/// What turns a query's sum over a neighbour's code into the neighbour's distance.
 #[derive(Debug, Clone, Copy)]
-pub struct Signs {
+pub struct Neighbour {
     /// To be added to the row's own distance.
     pub add: f32,
     /// To be multiplied with the sum.
@@ -66,9 +66,14 @@ impl Rabitq {
         self.projection.kept()
     }
 
-    /// Sub-spaces of half a byte that a neighbour's bits make.
+    /// Half bytes of a neighbour's code.
     pub fn subspaces(&self) -> usize {
-        self.kept() / WIDTH
+        self.kept() / self.bits().values()
+    }
+
+    /// Bits of each value of a neighbour.
+    pub fn bits(&self) -> Bits {
+        Bits::of(self.kept())
     }
 
     pub(crate) fn code_bytes(&self) -> usize {
@@ -155,34 +160,36 @@ impl Rabitq {
         RabitqQuery::new(self, self.row_base() + factor, step, levels)
     }
 
-    /// The signs of rows as seen from that of `node`: [`subspaces`](Self::subspaces) half bytes each, handed to `seen` with
-    /// what they stand for.
+    /// Codes rows as seen from that of `node`: [`subspaces`](Self::subspaces) half bytes each, handed to `seen` with what
+    /// they stand for.
     ///
-    /// With `s` the sum of a query's values, each negative where its sign is, `distance(other)` is about
+    /// With `s` the sum of a query's values, each times its level ([`Bits`]), `distance(other)` is about
     /// `distance(node) + add + mul * s`.
     ///
     /// # Panics
     /// If a code is not as long as the codec's.
-    pub fn neighbours<'a>(&self, node: &[u8], others: impl Iterator<Item = &'a [u8]>, mut seen: impl FnMut(usize, &[u8], Signs)) {
-        let kept = self.kept();
-        let (mut own, mut apart) = (vec![0.0; kept], vec![0.0; kept]);
-        let mut signs = vec![0; self.subspaces()];
+    pub fn neighbours<'a>(
+        &self,
+        node: &[u8],
+        others: impl Iterator<Item = &'a [u8]>,
+        mut seen: impl FnMut(usize, &[u8], Neighbour),
+    ) {
+        let (kept, bits) = (self.kept(), self.bits());
+        let (mut own, mut apart, mut levels) = (vec![0.0; kept], vec![0.0; kept], vec![0.0; kept]);
+        let mut codes = vec![0; self.subspaces()];
         self.values(node, &mut own);
         for (at, other) in others.enumerate() {
             self.values(other, &mut apart);
             apart.iter_mut().zip(&own).for_each(|(apart, own)| *apart -= own);
-            for (signs, apart) in signs.iter_mut().zip(apart.chunks_exact(WIDTH)) {
-                *signs = (0..WIDTH).fold(0, |signs, at| signs | u8::from(apart[at] >= 0.0) << at);
-            }
-            let ones: f32 = apart.iter().map(|x| x.abs()).sum();
             let squares = kernels().dot_f32(&apart, &apart);
-            let along = kernels().dot_f32(&own, &apart);
-            let aside: f32 = own.iter().zip(&apart).map(|(own, apart)| if *apart >= 0.0 { *own } else { -own }).sum();
-            // The length of the difference along its signs that leaves the estimate without bias.
-            let length = if ones > 0.0 { squares / ones } else { 0.0 };
+            bits.code(&apart, (squares / kept as f32).sqrt(), &mut codes, &mut levels);
+            let [levels_along, own_along, aside] =
+                [(&levels, &apart), (&own, &apart), (&own, &levels)].map(|(a, b)| kernels().dot_f32(a, b));
+            // The length of the difference along its levels that leaves the estimate without bias.
+            let length = if levels_along > 0.0 { squares / levels_along } else { 0.0 };
             let factors = f32_at(other, kept) - f32_at(node, kept);
-            let (add, mul) = (factors + self.slope() * (along - length * aside), self.slope() * length);
-            seen(at, &signs, Signs { add, mul });
+            let (add, mul) = (factors + self.slope() * (own_along - length * aside), self.slope() * length);
+            seen(at, &codes, Neighbour { add, mul });
         }
     }
 
@@ -214,10 +221,10 @@ impl RabitqQuery {
         Self { terms: Terms::new(codec, base, step, &levels), step, levels }
     }
 
-    /// The tables that sum up the query's values by the signs of [`Rabitq::neighbours`].
-    pub(crate) fn sign_tables(&self, tables: &mut NibbleTables) {
+    /// The tables that sum up the query's values by the codes of [`Rabitq::neighbours`].
+    pub(crate) fn neighbour_tables(&self, tables: &mut NibbleTables) {
         let values: Vec<f32> = self.levels.iter().map(|&level| f32::from(level) * self.step).collect();
-        kernels().fit_signs(&values, tables);
+        Bits::of(values.len()).tables(&values, tables);
     }
 
     pub(crate) fn score(&self, codes: Strided, rows: &[u32], out: &mut [f32]) {

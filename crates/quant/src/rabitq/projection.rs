@@ -135,7 +135,9 @@ impl Projection {
     }
 
     pub fn memory(&self) -> usize {
-        self.levels.capacity() + self.bytes.memory() + (self.matrix.capacity() + 2 * self.widths.capacity() + 2 * self.centre.capacity()) * size_of::<f32>()
+        self.levels.capacity()
+            + self.bytes.memory()
+            + (self.matrix.capacity() + 2 * self.widths.capacity() + 2 * self.centre.capacity()) * size_of::<f32>()
     }
 
     pub fn write(&self, w: &mut Writer) {

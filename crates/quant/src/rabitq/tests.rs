@@ -76,12 +76,18 @@ fn estimates_are_off_by_no_more_than_what_the_code_lost() {
 }
 
 #[test]
-fn signs_tell_how_much_nearer_a_neighbour_is() {
-    let (dims, n) = (96, 300);
+fn codes_tell_how_much_nearer_a_neighbour_is() {
+    let n = 300;
     let mut random = Random::new(3);
-    for metric in METRICS {
-        let rows = correlated(n, dims, 4);
+    for (metric, (dims, bits)) in
+        METRICS.into_iter().flat_map(|metric| [(96, Bits::Two), (256, Bits::One)].map(|of| (metric, of)))
+    {
+        let rows = match bits {
+            Bits::One => (0..n * dims).map(|_| random.unit() as f32).collect(),
+            Bits::Two => correlated(n, dims, 4),
+        };
         let (codec, codes) = made(metric, dims, &rows);
+        assert_eq!(inner(&codec).bits(), bits, "{} values", inner(&codec).kept());
         let (rabitq, width) = (inner(&codec), codec.code_bytes());
         let code = |row: usize| &codes[row * width..][..width];
         let values = |row: usize| {
@@ -97,15 +103,18 @@ fn signs_tell_how_much_nearer_a_neighbour_is() {
             let mut exact = vec![0.0; n];
             codec.scorer_of_code(code(query), Strided::new(&codes, width, n)).score_range(0, &mut exact);
             let (asked, own) = (values(query), values(node));
-            rabitq.neighbours(code(node), others.iter().map(|&other| code(other)), |at, signs, seen| {
-                let sign = |at: usize| if signs[at / WIDTH] >> (at % WIDTH) & 1 == 1 { 1.0 } else { -1.0 };
-                let sum: f64 = asked.iter().enumerate().map(|(at, x)| x * sign(at)).sum();
+            rabitq.neighbours(code(node), others.iter().map(|&other| code(other)), |at, codes, seen| {
+                let level = |at: usize| match bits {
+                    Bits::One => f64::from(codes[at / 4] >> (at % 4) & 1) * 2.0 - 1.0,
+                    Bits::Two => f64::from(codes[at / 2] >> (at % 2 * 2) & 3) - 1.5,
+                };
+                let sum: f64 = asked.iter().enumerate().map(|(at, x)| x * level(at)).sum();
                 let estimate = f64::from(exact[node]) + f64::from(seen.add) + f64::from(seen.mul) * sum;
                 let truth = f64::from(exact[others[at]]);
-                // What the signs leave of the difference, along what the query is away from the node.
+                // What the levels leave of the difference, along what the query is away from the node.
                 let along = f64::from(seen.mul) / slope;
                 let left: Vec<f64> =
-                    apart(&values(others[at]), &own).iter().enumerate().map(|(at, x)| x - along * sign(at)).collect();
+                    apart(&values(others[at]), &own).iter().enumerate().map(|(at, x)| x - along * level(at)).collect();
                 let reach = slope.abs() * length(&apart(&asked, &own)) * length(&left);
                 assert!((estimate - truth).abs() <= reach * 1.001 + 1e-4, "{metric}: {estimate}, not {truth} +- {reach}");
                 if reach > 0.0 {

@@ -43,7 +43,7 @@ impl Coded {
         self.codec.scorer(query, nodes.codes())
     }
 
-    fn rabitq(&self) -> &Rabitq {
+    pub fn rabitq(&self) -> &Rabitq {
         match &self.codec {
             Codec::Rabitq(codec) => codec,
             _ => unreachable!("made with CodecSpec::Rabitq"),

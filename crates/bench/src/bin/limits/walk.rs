@@ -5,7 +5,7 @@ use std::slice::ChunksExact;
 
 use coarse::hnsw::{Graph, LinkError, Nodes, Scratch, Wanted};
 use kernels::{NibbleTables, Scorer};
-use quant::CodeScorer;
+use quant::{Bits, CodeScorer};
 use task::Task;
 
 use crate::space::Coded;
@@ -57,14 +57,14 @@ pub fn measure(coded: &Coded, graph: &Graph, queries: ChunksExact<'_, f32>, task
     let mut visits = Vec::new();
     for (scorer, tables) in &mut prepared {
         let mut noted = Noted { inner: scorer, rows: Vec::new() };
-        nodes.search(&mut noted, &wanted(tables), |_| true, &mut scratch, task)?;
+        nodes.search(&mut noted, &wanted(coded, tables), |_| true, &mut scratch, task)?;
         visits.push(noted.rows);
     }
     let (mut search, mut replay) = (f64::INFINITY, f64::INFINITY);
     for _ in 0..ROUNDS {
         let took = timed(|| {
             for (scorer, tables) in &mut prepared {
-                let _ = black_box(nodes.search(scorer, &wanted(tables), |_| true, &mut scratch, task));
+                let _ = black_box(nodes.search(scorer, &wanted(coded, tables), |_| true, &mut scratch, task));
             }
         });
         search = search.min(took.as_secs_f64());
@@ -83,10 +83,11 @@ pub fn measure(coded: &Coded, graph: &Graph, queries: ChunksExact<'_, f32>, task
 fn prepare<'a>(coded: &'a Coded, nodes: &'a Nodes, query: &[f32]) -> (CodeScorer<'a>, NibbleTables) {
     let scorer = coded.query(query, nodes);
     let mut tables = NibbleTables::default();
-    scorer.sign_tables(&mut tables);
+    scorer.neighbour_tables(&mut tables);
     (scorer, tables)
 }
 
-fn wanted(tables: &NibbleTables) -> Wanted<'_> {
-    Wanted { k: K, ef: EF, tables, hidden: None }
+fn wanted<'a>(coded: &Coded, tables: &'a NibbleTables) -> Wanted<'a> {
+    let rough = coded.rabitq().bits() == Bits::One;
+    Wanted { k: K, ef: EF, rough, tables, hidden: None }
 }

@@ -106,7 +106,7 @@ impl Nodes {
     /// Where memory does not suffice, or `task` is cancelled.
     pub fn build(graph: &Graph, coder: &impl Coder, task: &Task) -> Result<Self, LinkError> {
         let degree = graph.layers.first().map_or(BLOCK, |layer| layer.degree());
-        let own = if graph.len() == 0 { 0 } else { coder.own(0).len() };
+        let own = if graph.is_empty() { 0 } else { coder.own(0).len() };
         let layout = Layout::new(own, degree, coder.subspaces());
         let mut bytes = Appender::new();
         bytes.reserve_exact(graph.len() as usize * layout.stride)?;

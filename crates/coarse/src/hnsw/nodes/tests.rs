@@ -83,7 +83,7 @@ fn linked(signed: &Signed, rows: u32, m: usize) -> Graph {
 
 fn found(nodes: &Nodes, signed: &Signed, query: &[f32], ef: usize, hidden: Option<u32>, live: impl Fn(u32) -> bool) -> Vec<u32> {
     let (tables, mut scratch) = (tables(query), Scratch::default());
-    let wanted = Wanted { k: ef, ef, tables: &tables, hidden };
+    let wanted = Wanted { k: ef, ef, rough: true, tables: &tables, hidden };
     let mut scorer = signed.0.scorer_of(query);
     let mut found = nodes.search(&mut scorer, &wanted, live, &mut scratch, &Task::new()).unwrap();
     found.sort_unstable();
@@ -157,7 +157,7 @@ fn nothing_is_found_in_nothing_and_aborted_work_ends() {
     assert!(matches!(Nodes::build(&graph, &signed, &task), Err(LinkError::Aborted)));
     let nodes = Nodes::build(&graph, &signed, &Task::new()).unwrap();
     let (tables, mut scratch) = (tables(&[0.0; DIMS]), Scratch::default());
-    let wanted = Wanted { k: 5, ef: 5, tables: &tables, hidden: None };
+    let wanted = Wanted { k: 5, ef: 5, rough: true, tables: &tables, hidden: None };
     let mut scorer = signed.0.scorer_of(&[0.0; DIMS]);
     let searched = nodes.search(&mut scorer, &wanted, |_| true, &mut scratch, &task);
     assert_eq!(searched.map(|found: Vec<Candidate>| found.len()), Err(task::Aborted));
