@@ -82,6 +82,17 @@ fn fill(shared: &Shared, lists: &mut Lists, dense: &Dense, task: &Task) -> Resul
     Ok(())
 }
 
+/// Brings lists that came in parts together: scans of many short pieces take longer.
+pub fn unite(shared: &Shared, derived: &mut Derived) -> Result<()> {
+    if let Some(lists) = &mut derived.lists
+        && lists.unite()?
+    {
+        let lists = lists.clone();
+        shared.publish(|state| state.lists = Some(lists));
+    }
+    Ok(())
+}
+
 /// Whether there are many times the rows that the lists were trained on.
 pub fn are_outgrown(derived: &Derived, state: &State) -> bool {
     derived.lists.as_ref().is_some_and(|lists| state.live() / OUTGROWN >= lists.shape().trained_rows.max(1))
