@@ -122,7 +122,7 @@ fn a_search_stops_when_it_is_told_to() {
     let index = Index::new(100, &[100]);
     let cancel = Cancel::new();
     cancel.cancel();
-    let mut scorer = Lists { index: &index, query: vec![0.0; 6] };
+    let mut scorer = Lists { index: &index, query: vec![0.0; 6], probes: vec![0, 1] };
     let task = Task::new().with_cancel(cancel);
     assert!(search(&[&index.parts[0]], &[0, 1], &mut scorer, 10, Margin::default(), |_| true, &task).is_err());
 }
