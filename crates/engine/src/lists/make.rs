@@ -82,12 +82,14 @@ fn fill(shared: &Shared, lists: &mut Lists, dense: &Dense, task: &Task) -> Resul
     Ok(())
 }
 
-/// Brings lists that came in parts together: scans of many short pieces take longer.
+/// Brings lists that came in parts together, where that makes scans of their codes faster.
 pub fn unite(shared: &Shared, derived: &mut Derived) -> Result<()> {
-    if let Some(lists) = &mut derived.lists
+    if let Some(lists) = derived.lists.as_mut().filter(|lists| lists.is_coded())
         && lists.unite()?
     {
         let lists = lists.clone();
+        // They are saved anew. There are no other codes, nor links.
+        derived.version += 1;
         shared.publish(|state| state.lists = Some(lists));
     }
     Ok(())
