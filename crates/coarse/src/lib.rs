@@ -22,15 +22,28 @@ pub struct Candidate {
     pub row: u32,
 }
 
+impl Candidate {
+    /// A number that orders as the candidate does, so that sorting compares without a branch.
+    #[inline]
+    fn key(&self) -> u64 {
+        // The order of `f32::total_cmp`.
+        let bits = self.distance.to_bits();
+        let ordered = bits ^ ((bits.cast_signed() >> 31).cast_unsigned() | 1 << 31);
+        u64::from(ordered) << 32 | u64::from(self.row)
+    }
+}
+
 impl Eq for Candidate {}
 
 impl Ord for Candidate {
+    #[inline]
     fn cmp(&self, other: &Self) -> Ordering {
-        self.distance.total_cmp(&other.distance).then(self.row.cmp(&other.row))
+        self.key().cmp(&other.key())
     }
 }
 
 impl PartialOrd for Candidate {
+    #[inline]
     fn partial_cmp(&self, other: &Self) -> Option<Ordering> {
         Some(self.cmp(other))
     }

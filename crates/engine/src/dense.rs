@@ -91,6 +91,23 @@ impl Dense {
         Ok(())
     }
 
+    /// Leaves those of `rows` that may be among the `k` nearest of them as far as estimates in f32 tell: almost always `k`, so
+    /// that few have to be compared exactly. Where rows are read from disk all are left.
+    pub fn contend(&self, query: &[f32], k: usize, rows: &mut Vec<u32>) {
+        if self.in_file > 0 || rows.len() <= k {
+            return;
+        }
+        let mut estimates = vec![0.0; rows.len()];
+        self.scorer(query).score(rows, &mut estimates);
+        // What is not a number says nothing: such rows stay.
+        let mut ranking: Vec<f32> = estimates.iter().map(|e| if e.is_nan() { f32::INFINITY } else { *e }).collect();
+        let (_, kth, _) = ranking.select_nth_unstable_by(k - 1, f32::total_cmp);
+        let (all, bound) = (rows.len(), self.margin(query).bound(*kth));
+        let mut at = 0..all;
+        rows.retain(|_| at.next().is_some_and(|at| estimates[at] <= bound || estimates[at].is_nan()));
+        self.verified.fetch_add((all - rows.len()) as u64, Relaxed);
+    }
+
     /// Calls `found` with the place in `rows` and the stored bytes of each row, in the order that suits the disk.
     pub fn read(&self, rows: &[u32], task: &Task, mut found: impl FnMut(usize, &[u8])) -> Result<()> {
         let records = self.strided();

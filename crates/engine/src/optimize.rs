@@ -52,6 +52,7 @@ pub fn optimize(shared: &Shared, task: &Task) -> Result<()> {
         }
     }
     while derived::step(shared, derived, u32::MAX, task)? {}
+    lists::unite(shared, derived)?;
     recall::measure_changed(shared, task)?;
     save_with(shared, Some(derived), true)
 }

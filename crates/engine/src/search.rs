@@ -176,9 +176,12 @@ impl Search<'_> {
 
     /// Compares candidates, most promising first, as long as any of them could be among the nearest.
     fn verify(&self, found: &[Candidate], exact: &Exact<'_>, top: &mut Top<'_>) -> Result<()> {
-        let rows: Vec<u32> = found.iter().map(|c| c.row).collect();
+        let mut rows: Vec<u32> = found.iter().map(|c| c.row).collect();
         let dense = &self.state.dense;
         let estimated = self.state.over_codes && is_fine(self.state) && std::ptr::eq(self.query.candidates, self.query.verify);
+        if !estimated {
+            dense.contend(self.query.verify, top.k, &mut rows);
+        }
         rows.iter().take(top.k).for_each(|&row| self.state.ids.prefetch(row));
         let first = if estimated { (top.k + TRIED).min(rows.len()) } else { rows.len() };
         let mut squares = 0.0;

@@ -3,7 +3,7 @@
 use crate::pq::span;
 use crate::wire_form::finite_row;
 use cluster::{KMeansOptions, Random, kmeans, transpose};
-use kernels::{Factors, Kernels, Metric, NibbleTables, kernels};
+use kernels::{Factors, Kernels, Metric, NibbleTables, Strided, kernels};
 use rayon::prelude::*;
 use std::ops::Range;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -211,8 +211,8 @@ impl Residual {
         }
     }
 
-    /// Makes the tables of a query. Estimates are then `base + term + what the tables give`, with the [`base`](Self::base)
-    /// of a row's list.
+    /// Makes the tables of a query. Estimates are then `base + term + what the tables give`, with the base of a
+    /// row's list: see [`bases`](Self::bases).
     ///
     /// # Panics
     /// If `query` is not of `dims` values.
@@ -228,11 +228,18 @@ impl Residual {
         kernels.fit_tables(values, tables);
     }
 
-    /// What all rows of a list have in common: the distance of the query to its centroid.
-    pub fn base(&self, query: &[f32], centroid: &[f32]) -> f32 {
+    /// What all rows of a list have in common, the distance of the query to its centroid, for each of `lists`. `centroids`
+    /// are rows of `dims` f32.
+    ///
+    /// # Panics
+    /// If there is no such list, or the lengths differ.
+    pub fn bases(&self, query: &[f32], centroids: Strided<'_>, lists: &[u32], bases: &mut [f32]) {
         match self.metric {
-            Metric::L2 => kernels().l2_f32(query, centroid),
-            Metric::Cosine | Metric::Dot => 1.0 - kernels().dot_f32(query, centroid),
+            Metric::L2 => kernels().gather_l2_f32(query, centroids, lists, bases),
+            Metric::Cosine | Metric::Dot => {
+                kernels().gather_dot_f32(query, centroids, lists, bases);
+                bases.iter_mut().for_each(|base| *base = 1.0 - *base);
+            }
         }
     }
 

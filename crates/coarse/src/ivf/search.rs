@@ -9,14 +9,14 @@ use super::{BLOCK, NONE, Part};
 use crate::Candidate;
 use crate::best::{Best, Margin};
 
-/// Estimates the rows of lists for a query that is already inside.
+/// Estimates the rows of lists for a query that is already inside, and so are the lists that it looks into.
 pub trait ListScorer {
-    /// Estimates the rows of `blocks` of the part number `part`, which belong to `list`, and sets bit `i` of a block's mark
-    /// where row `i` of the block has an estimate that is not above `bound`: one that is not a number, too. What stands in
-    /// places without a row does not matter.
+    /// Estimates the rows of `blocks` of the part number `part`, which belong to the list number `probe` of those looked into,
+    /// and sets bit `i` of a block's mark where row `i` of the block has an estimate that is not above `bound`: one that is not
+    /// a number, too. What stands in places without a row does not matter.
     ///
     /// `estimates` has 32 places a block, `marks` one.
-    fn scan(&mut self, part: usize, list: usize, blocks: Range<usize>, bound: f32, estimates: &mut [f32], marks: &mut [u32]);
+    fn scan(&mut self, part: usize, probe: usize, blocks: Range<usize>, bound: f32, estimates: &mut [f32], marks: &mut [u32]);
 
     /// A hint that these blocks come next.
     fn prefetch(&self, _part: usize, _blocks: Range<usize>) {}
@@ -50,7 +50,7 @@ pub fn search(
         return Ok(Vec::new());
     }
     let mut best = Best::new(keep, margin);
-    let (mut estimates, mut marks) = (Vec::new(), Vec::new());
+    let (mut estimates, mut marks, mut found) = (Vec::new(), Vec::new(), Vec::new());
     for (at, &list) in probes.iter().enumerate() {
         for (number, part) in parts.iter().enumerate() {
             if let Some(&next) = probes.get(at + 1) {
@@ -62,25 +62,28 @@ pub fn search(
             }
             estimates.resize(blocks.len() * BLOCK, 0.0);
             marks.resize(blocks.len(), 0);
-            scorer.scan(number, list as usize, blocks.clone(), best.bound(), &mut estimates, &mut marks);
-            collect(&mut best, part.members(blocks), &estimates, &marks, &live);
+            scorer.scan(number, at, blocks.clone(), best.bound(), &mut estimates, &mut marks);
+            marked(part.members(blocks), &estimates, &marks, &mut found);
+            for candidate in found.drain(..) {
+                if best.takes(candidate.distance) && candidate.row != NONE && live(candidate.row) {
+                    best.push(candidate);
+                }
+            }
         }
         task.check()?;
     }
     Ok(best.finish())
 }
 
-/// Gives `best` the rows that are marked and live.
-fn collect(best: &mut Best, members: &[u32], estimates: &[f32], marks: &[u32], live: &impl Fn(u32) -> bool) {
-    for (block, &marks) in marks.iter().enumerate() {
+/// The rows that are marked, and what fills up blocks: nothing is decided here, so that many reads of `members` go on at once.
+fn marked(members: &[u32], estimates: &[f32], marks: &[u32], found: &mut Vec<Candidate>) {
+    let blocks = members.chunks_exact(BLOCK).zip(estimates.chunks_exact(BLOCK));
+    for ((members, estimates), &marks) in blocks.zip(marks) {
         let mut marks = marks;
         while marks != 0 {
-            let at = block * BLOCK + marks.trailing_zeros() as usize;
+            let at = marks.trailing_zeros() as usize;
             marks &= marks - 1;
-            let (row, distance) = (members[at], estimates[at]);
-            if row != NONE && best.takes(distance) && live(row) {
-                best.push(Candidate { distance, row });
-            }
+            found.push(Candidate { distance: estimates[at], row: members[at] });
         }
     }
 }

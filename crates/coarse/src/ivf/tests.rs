@@ -35,7 +35,7 @@ impl Index {
 
     fn search(&self, query: &[f32], probes: usize, keep: usize, live: impl Fn(u32) -> bool) -> Vec<u32> {
         let lists = nearest_lists(&mut self.centroids.scorer_of(query), LISTS, probes);
-        let mut scorer = Lists { index: self, query: query.to_vec() };
+        let mut scorer = Lists { index: self, query: query.to_vec(), probes: lists.clone() };
         let parts: Vec<&Part> = self.parts.iter().map(|part| &**part).collect();
         let found = search(&parts, &lists, &mut scorer, keep, Margin::default(), live, &Task::new()).expect("nobody aborts");
         found.into_iter().map(|candidate| candidate.row).collect()
@@ -52,10 +52,11 @@ impl Index {
 struct Lists<'a> {
     index: &'a Index,
     query: Vec<f32>,
+    probes: Vec<u32>,
 }
 
 impl ListScorer for Lists<'_> {
-    fn scan(&mut self, part: usize, list: usize, blocks: Range<usize>, bound: f32, estimates: &mut [f32], marks: &mut [u32]) {
+    fn scan(&mut self, part: usize, probe: usize, blocks: Range<usize>, bound: f32, estimates: &mut [f32], marks: &mut [u32]) {
         marks.fill(0);
         for (at, &row) in self.index.parts[part].members(blocks).iter().enumerate() {
             estimates[at] = f32::NEG_INFINITY;
@@ -64,7 +65,7 @@ impl ListScorer for Lists<'_> {
                 marks[at / BLOCK] |= 1 << (at % BLOCK);
                 continue;
             }
-            assert_eq!(self.index.labels[row as usize], list as u32);
+            assert_eq!(self.index.labels[row as usize], self.probes[probe]);
             let row = self.index.plain.row(row).iter().zip(&self.query);
             estimates[at] = row.map(|(a, b)| (f64::from(*a) - f64::from(*b)).powi(2)).sum::<f64>() as f32;
             if estimates[at] <= bound {
@@ -121,7 +122,7 @@ fn a_search_stops_when_it_is_told_to() {
     let index = Index::new(100, &[100]);
     let cancel = Cancel::new();
     cancel.cancel();
-    let mut scorer = Lists { index: &index, query: vec![0.0; 6] };
+    let mut scorer = Lists { index: &index, query: vec![0.0; 6], probes: vec![0, 1] };
     let task = Task::new().with_cancel(cancel);
     assert!(search(&[&index.parts[0]], &[0, 1], &mut scorer, 10, Margin::default(), |_| true, &task).is_err());
 }

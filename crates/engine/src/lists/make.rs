@@ -82,6 +82,19 @@ fn fill(shared: &Shared, lists: &mut Lists, dense: &Dense, task: &Task) -> Resul
     Ok(())
 }
 
+/// Brings lists that came in parts together, where that makes scans of their codes faster.
+pub fn unite(shared: &Shared, derived: &mut Derived) -> Result<()> {
+    if let Some(lists) = derived.lists.as_mut().filter(|lists| lists.is_coded())
+        && lists.unite()?
+    {
+        let lists = lists.clone();
+        // They are saved anew. There are no other codes, nor links.
+        derived.version += 1;
+        shared.publish(|state| state.lists = Some(lists));
+    }
+    Ok(())
+}
+
 /// Whether there are many times the rows that the lists were trained on.
 pub fn are_outgrown(derived: &Derived, state: &State) -> bool {
     derived.lists.as_ref().is_some_and(|lists| state.live() / OUTGROWN >= lists.shape().trained_rows.max(1))

@@ -12,7 +12,7 @@ use std::sync::Arc;
 use coarse::Candidate;
 use coarse::flat::Margin;
 use coarse::ivf::{BLOCK, Part, search};
-use kernels::{Metric, NibbleTables, Scorer, block_bytes};
+use kernels::{Metric, Scorer, block_bytes};
 use quant::Residual;
 use task::{Aborted, Task};
 use wire::{Error as Malformed, Reader, Writer};
@@ -22,7 +22,7 @@ use crate::options::MAX_LISTS;
 use part::{ListPart, on_huge_pages};
 use score::{CodedLists, ScoredLists};
 
-pub use make::{anew, are_outgrown, exchange, list_some, moved};
+pub use make::{anew, are_outgrown, exchange, list_some, moved, unite};
 pub use shape::Shape;
 use shape::prepare;
 
@@ -84,8 +84,20 @@ impl Lists {
     pub fn push(&mut self, rows: &[f32], task: &Task) -> Result<()> {
         self.add(ListPart::new(&self.shape, self.len(), rows, task)?);
         // A row is laid out anew only together with a third as many others: log4 n times at most.
+        self.merge(GROWTH)
+    }
+
+    /// Makes one part of all: a list then lies in one piece, and only its last block is not full. `false` if it is so.
+    pub fn unite(&mut self) -> Result<bool> {
+        let parts = self.parts.len();
+        self.merge(u32::MAX)?;
+        Ok(parts > 1)
+    }
+
+    /// Merges the last part with the one before while that is not `growth` times as large.
+    fn merge(&mut self, growth: u32) -> Result<()> {
         while let [.., before, last] = &self.parts[..]
-            && before.len() < GROWTH * last.len()
+            && before.len() < last.len().saturating_mul(growth)
         {
             let merged = ListPart::merged(&self.shape, before, last)?;
             self.parts.truncate(self.parts.len() - 2);
@@ -129,9 +141,7 @@ impl Lists {
         let parts: Vec<&Part> = self.parts.iter().map(|part| &part.part).collect();
         match &self.shape.residual {
             Some(residual) => {
-                let mut tables = NibbleTables::default();
-                residual.tables(&query, &mut Vec::new(), &mut tables);
-                let mut scorer = CodedLists { lists: self, residual, query: &query, tables };
+                let mut scorer = CodedLists::new(self, residual, &query, &lists);
                 search(&parts, &lists, &mut scorer, keep, margin, live, task)
             }
             None => {

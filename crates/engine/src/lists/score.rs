@@ -8,28 +8,47 @@ use quant::Residual;
 
 use super::Lists;
 
+/// Bytes at the start of a list that are asked for while the list before it is scanned: the rest follows by itself, as it is
+/// read one line after the other. GloVe, 60 lists: 169 us a query, 180 with all of the list asked for and 175 with nothing.
+const LEAD: usize = 512;
+
 /// Lists scanned by the codes in them.
 pub(super) struct CodedLists<'a> {
-    pub(super) lists: &'a Lists,
-    pub(super) residual: &'a Residual,
-    pub(super) query: &'a [f32],
-    pub(super) tables: NibbleTables,
+    lists: &'a Lists,
+    residual: &'a Residual,
+    tables: NibbleTables,
+    /// Of each list looked into.
+    bases: Vec<f32>,
+}
+
+impl<'a> CodedLists<'a> {
+    /// For a prepared query that looks into the lists `probes`.
+    pub(super) fn new(lists: &'a Lists, residual: &'a Residual, query: &[f32], probes: &[u32]) -> Self {
+        let mut tables = NibbleTables::default();
+        residual.tables(query, &mut Vec::new(), &mut tables);
+        let mut bases = vec![0.0; probes.len()];
+        residual.bases(query, lists.shape.rows(), probes, &mut bases);
+        Self { lists, residual, tables, bases }
+    }
+
+    fn codes(&self, part: usize, blocks: Range<usize>) -> &'a [u8] {
+        let bytes = self.tables.block_bytes();
+        &self.lists.parts[part].blocks[blocks.start * bytes..blocks.end * bytes]
+    }
 }
 
 impl ListScorer for CodedLists<'_> {
-    fn scan(&mut self, part: usize, list: usize, blocks: Range<usize>, bound: f32, estimates: &mut [f32], marks: &mut [u32]) {
-        let part = &self.lists.parts[part];
-        let bytes = self.tables.block_bytes();
-        let base = self.residual.base(self.query, self.lists.shape.centroid(list));
-        let terms = if self.residual.has_terms() { &part.terms[blocks.start * BLOCK..blocks.end * BLOCK] } else { &[] };
-        let codes = &part.blocks[blocks.start * bytes..blocks.end * bytes];
+    fn scan(&mut self, part: usize, probe: usize, blocks: Range<usize>, bound: f32, estimates: &mut [f32], marks: &mut [u32]) {
+        let codes = self.codes(part, blocks.clone());
+        let terms =
+            if self.residual.has_terms() { &self.lists.parts[part].terms[blocks.start * BLOCK..blocks.end * BLOCK] } else { &[] };
         let found = Near { bound, estimates, marks };
-        kernels().scan_nibbles(&self.tables, codes, base, self.residual.factors(terms), found);
+        kernels().scan_nibbles(&self.tables, codes, self.bases[probe], self.residual.factors(terms), found);
     }
 
     fn prefetch(&self, part: usize, blocks: Range<usize>) {
-        let bytes = self.tables.block_bytes();
-        kernels().prefetch(&self.lists.parts[part].blocks[blocks.start * bytes..blocks.end * bytes]);
+        let codes = self.codes(part, blocks);
+        kernels().prefetch(&codes[..codes.len().min(LEAD)]);
     }
 }
 

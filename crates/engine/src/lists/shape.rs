@@ -131,6 +131,11 @@ impl Shape {
         &self.centroids[list * self.dims..][..self.dims]
     }
 
+    /// The centroids, to be compared with many at a time.
+    pub(super) fn rows(&self) -> Strided<'_> {
+        Strided::new(bytemuck::cast_slice(&self.centroids), self.dims * size_of::<f32>(), self.lists())
+    }
+
     /// The lists nearest to a prepared query.
     pub(super) fn nearest(&self, query: &[f32], count: usize) -> Vec<u32> {
         let codes = Strided::new(&self.coarse_codes, self.coarse.code_bytes(), self.lists());

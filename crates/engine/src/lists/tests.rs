@@ -139,13 +139,17 @@ fn rows_beyond_the_range_of_squares_do_no_harm() {
 fn parts_change_nothing() {
     let values = rows(2000, 7);
     for metric in METRICS {
-        let (one, many) =
+        let (mut one, many) =
             (lists(metric, &values, true, &[2000]), lists(metric, &values, true, &[1500, 1600, 1610, 1900, 1999, 2000]));
         assert!(many.parts.len() > 1 && many.parts.len() < 6);
+        let mut united = many.clone();
+        assert!(united.unite().unwrap() && !united.unite().unwrap() && !one.unite().unwrap());
+        assert_eq!((united.parts.len(), united.len(), united.counts == many.counts), (1, 2000, true));
         for query in rows(20, 8).chunks_exact(DIMS) {
             let mut scorer = Plain(metric, &values, query);
-            let [a, b] = [&one, &many].map(|lists| lists.find(query, all(300), &mut scorer, |_| true, &Task::new()).unwrap());
-            assert_eq!(a, b, "{metric:?}");
+            let mut find = |lists: &Lists| lists.find(query, all(300), &mut scorer, |_| true, &Task::new()).unwrap();
+            let expected = find(&one);
+            assert!(find(&many) == expected && find(&united) == expected, "{metric:?}");
         }
     }
 }

@@ -1,5 +1,5 @@
 use cluster::Random;
-use kernels::{Metric, Near, NibbleTables, kernels, pack_nibbles};
+use kernels::{Metric, Near, NibbleTables, Strided, kernels, pack_nibbles};
 use task::Task;
 use wire::{Reader, Writer};
 
@@ -42,7 +42,10 @@ fn estimates_are_those_of_decoded_rows() {
         residual.tables(&query, &mut Vec::new(), &mut tables);
         let (mut estimates, mut marks) = (vec![0.0; 32], vec![0]);
         let found = Near { bound: 0.0, estimates: &mut estimates, marks: &mut marks };
-        kernels().scan_nibbles(&tables, &blocks, residual.base(&query, &centroid), residual.factors(&terms), found);
+        let centroids = Strided::new(bytemuck::cast_slice(&centroid), DIMS * size_of::<f32>(), 1);
+        let mut bases = [0.0];
+        residual.bases(&query, centroids, &[0], &mut bases);
+        kernels().scan_nibbles(&tables, &blocks, bases[0], residual.factors(&terms), found);
         let mut decoded = vec![0.0; DIMS];
         for ((row, code), estimate) in rows.chunks_exact(DIMS).zip(codes.chunks_exact(residual.subspaces())).zip(&estimates) {
             residual.decode(code, &centroid, &mut decoded);
