@@ -62,11 +62,17 @@ pub trait Space: Sync {
     /// A scorer whose query is the row itself.
     fn scorer(&self, row: u32) -> Self::Scorer<'_>;
 
-    /// Brings `rows` (at most a few hundred) together for [`Space::between`].
+    /// Brings `rows` (at most a few thousand) together for [`Space::between`].
     fn gather(&self, rows: &[u32], set: &mut Self::Set);
 
     /// Distances from the row at place `one` of the set to those at the places `others`.
     fn between(&self, set: &mut Self::Set, one: u32, others: &[u32], out: &mut [f32]);
+
+    /// The same to the places from `start` on, as many as `out` is long.
+    fn between_run(&self, set: &mut Self::Set, one: u32, start: u32, out: &mut [f32]) {
+        let others: Vec<u32> = (start..).take(out.len()).collect();
+        self.between(set, one, &others, out);
+    }
 }
 
 #[cfg(test)]

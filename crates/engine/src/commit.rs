@@ -132,6 +132,7 @@ fn apply(shared: &Shared, writer: &mut Writer, accepted: &[Accepted<'_>], pool: 
     let largest = rows.iter().map(|rows| rows.len()).max().unwrap_or(0);
     shared.decide(Some(largest));
     shared.note_training();
+    rows.iter().for_each(|rows| shared.note_added(rows));
     if largest > 0 {
         shared.linking.wake(shared);
     }

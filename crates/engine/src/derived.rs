@@ -12,7 +12,7 @@ use rows::Appender;
 use task::Task;
 
 use crate::dense::Dense;
-use crate::error::Result;
+use crate::error::{Code, Result};
 use crate::lists::{Lists, list_some};
 use crate::nodes::pack_some;
 use crate::options::Options;
@@ -21,16 +21,22 @@ use crate::shared::Shared;
 use crate::space::{CodeSpace, DenseSpace};
 use crate::state::{self, Plan, State};
 use crate::sync::atomic::Ordering;
+use crate::types::Placement;
 
 /// Rows encoded at a time.
 const ENCODE_BLOCK: u32 = 8192;
+/// The fewest rows that are linked at once rather than a block at a time: those take half a second.
+const LEAST_AT_ONCE: u32 = 8192;
+/// Rows of a block, at most.
+const MOST_ROWS: u32 = 1024;
 /// Rows that training looks at, at most, unless told otherwise.
 pub const SAMPLE: usize = 65_536;
 
 /// The writing end of codes and links. Its holder is the only one who changes them.
 pub struct Derived {
     pub builder: Builder,
-    /// Where each block of the graph ended: linking again by the same blocks gives the same graph.
+    /// Where each block of the graph ended: linking again by the same blocks gives the same graph. A first block of more than
+    /// [`MOST_ROWS`] was linked at once.
     pub blocks: Vec<u32>,
     pub codes: Option<CodeColumn>,
     /// The graph with codes beside the links, where the codes are such.
@@ -40,6 +46,15 @@ pub struct Derived {
     pub replay: Vec<u32>,
     /// Counts how often codes or links were made anew.
     pub version: u64,
+}
+
+/// What is linked in one go.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Piece {
+    /// All rows up to this one, anew and at once, whatever was linked before.
+    All(u32),
+    /// The rows up to this one that are not linked yet, as one block.
+    Block(u32),
 }
 
 /// What was made so far, for readers and for files.
@@ -116,41 +131,70 @@ impl Derived {
         }
     }
 
-    /// Where the next block of links ends, if there is one to be made of the first `rows` rows; `drain` of them are linked
-    /// even if they do not fill a block.
-    fn next_block(&self, rows: u32, block: u32, drain: u32) -> Option<u32> {
+    /// What is to be linked next of the first `rows` rows, if anything: all up to `at_once` if that was not done; a block,
+    /// if there is a whole one. `drain` rows are linked even if they do not fill a block.
+    fn next_piece(&self, rows: u32, at_once: u32, [block, drain]: [u32; 2]) -> Option<Piece> {
+        if self.lacks(at_once) {
+            return (at_once <= rows).then_some(Piece::All(at_once));
+        }
         let linked = self.builder.graph().len();
         if let Some(&end) = self.replay.iter().find(|&&end| end > linked)
             && end <= rows
         {
-            return Some(end);
+            return Some(Piece::Block(end));
         }
         let rest = drain.min(rows).saturating_sub(linked);
-        if rest == 0 && rows - linked < block { None } else { Some(linked + if rest == 0 { block } else { rest.min(block) }) }
+        if rest == 0 && rows - linked < block {
+            return None;
+        }
+        Some(Piece::Block(linked + if rest == 0 { block } else { rest.min(block) }))
     }
 
-    /// Links the rows up to `end`, by codes or by the stored vectors.
-    pub fn link(&mut self, dense: &Dense, over_codes: bool, end: u32, task: &Task) -> Result<()> {
+    /// Where the rows end that were linked at once, if any were or will be when the graph is linked again after damage; 0 if
+    /// none.
+    pub fn at_once(&self) -> u32 {
+        self.blocks.first().or(self.replay.first()).copied().filter(|&end| end > MOST_ROWS).unwrap_or(0)
+    }
+
+    /// Whether rows up to `end` are yet to be linked at once.
+    fn lacks(&self, end: u32) -> bool {
+        end > self.blocks.first().copied().unwrap_or(0)
+    }
+
+    /// Links rows by codes or by the stored vectors.
+    pub fn link(&mut self, dense: &Dense, over_codes: bool, piece: Piece, task: &Task) -> Result<()> {
         match self.codes.as_ref().filter(|_| over_codes) {
             Some(codes) => {
                 let codes = codes.view();
-                link_over(&mut self.builder, &CodeSpace::new(&codes), end, task)?;
+                link_over(&mut self.builder, &CodeSpace::new(&codes), piece, task)?;
             }
             None => {
                 let space = DenseSpace::new(dense);
-                link_over(&mut self.builder, &space, end, task)?;
+                link_over(&mut self.builder, &space, piece, task)?;
                 if let Some(error) = space.failure() {
                     return Err(error);
                 }
             }
+        }
+        let (Piece::All(end) | Piece::Block(end)) = piece;
+        if piece == Piece::All(end) {
+            self.blocks.clear();
         }
         self.blocks.push(end);
         Ok(())
     }
 }
 
-fn link_over(builder: &mut Builder, space: &impl Space, end: u32, task: &Task) -> Result<()> {
-    Ok(builder.link_block(space, end, task)?)
+fn link_over(builder: &mut Builder, space: &impl Space, piece: Piece, task: &Task) -> Result<()> {
+    Ok(match piece {
+        Piece::All(end) => builder.link_all(space, end, task),
+        Piece::Block(end) => builder.link_block(space, end, task),
+    }?)
+}
+
+/// Whether so many rows are better linked at once. Rows on disk are not: every one would be read many times.
+pub fn links_at_once(shared: &Shared, over_codes: bool, rows: u32) -> bool {
+    rows >= LEAST_AT_ONCE && (over_codes || shared.options.vectors == Placement::Memory)
 }
 
 /// How the graph of an index is linked.
@@ -161,7 +205,7 @@ pub fn hnsw_options(options: &Options) -> HnswOptions {
 /// Rows linked at a time, a function of the options alone: about a mebibyte of vectors, so that a block's
 /// rows, which all look at one another, stay in the second-level cache.
 pub fn block_rows(dims: usize) -> u32 {
-    ((1 << 20) / (dims * size_of::<f32>())).clamp(128, 1024) as u32
+    ((1 << 20) / (dims * size_of::<f32>())).clamp(128, MOST_ROWS as usize) as u32
 }
 
 /// Trains the codec on a seeded sample of rows 0 .. `rows`.
@@ -209,7 +253,7 @@ pub fn step(shared: &Shared, derived: &mut Derived, drain: u32, task: &Task) -> 
         if derived.codes.is_none() {
             return train_when_due(shared, derived, &state, task);
         }
-        if encode_some(shared, derived, &state, drain, block, task)? {
+        if encode_some(shared, derived, &state, drain.max(shared.at_once(&state)), block, task)? {
             return Ok(true);
         }
     }
@@ -223,18 +267,18 @@ pub fn step(shared: &Shared, derived: &mut Derived, drain: u32, task: &Task) -> 
     }
 }
 
-/// Links a block of the first `rows` rows.
-fn link_some(
-    shared: &Shared,
-    derived: &mut Derived,
-    state: &State,
-    rows: u32,
-    [block, drain]: [u32; 2],
-    task: &Task,
-) -> Result<bool> {
-    let Some(end) = derived.next_block(rows, block, drain) else { return Ok(false) };
-    derived.builder.reserve(rows)?;
-    shared.build_pool()?.install(|| derived.link(&state.dense, state.over_codes, end, task))?;
+/// Links a piece of the first `rows` rows.
+fn link_some(shared: &Shared, derived: &mut Derived, state: &State, rows: u32, pace: [u32; 2], task: &Task) -> Result<bool> {
+    let Some(piece) = derived.next_piece(rows, shared.at_once(state), pace) else { return Ok(false) };
+    if let Piece::All(_) = piece {
+        if !shared.is_rebuilding() {
+            // It came up just now: whoever calls has to say first that this will take long.
+            return Ok(true);
+        }
+    } else {
+        derived.builder.reserve(rows)?;
+    }
+    shared.build_pool()?.install(|| derived.link(&state.dense, state.over_codes, piece, task))?;
     let graph = derived.builder.graph();
     task.report("link", u64::from(graph.len()), u64::from(state.rows()));
     shared.publish(|state| state.graph = graph);
@@ -268,20 +312,33 @@ fn encode_some(shared: &Shared, derived: &mut Derived, state: &State, drain: u32
 
 /// Works until no whole block is left, and nothing of what was there when the index was opened; gives way between pieces.
 pub fn catch_up(shared: &Shared) -> Result<()> {
-    let drain = shared.counters.rows_at_open.load(Ordering::Acquire);
     let task = Task::new().with_cancel(shared.closing.clone());
-    loop {
-        let mut derived = shared.derived();
-        // A row that cannot be read now cannot be linked; whoever compares it gets the error.
-        if shared.linking.is_stopped() {
-            return Ok(());
-        }
-        if !step(shared, &mut derived, drain, &task)? {
-            break;
-        }
+    while catch_up_some(shared, &task)? {}
+    // A row that cannot be read now cannot be linked; whoever compares it gets the error.
+    if !shared.linking.is_stopped() {
+        recall::measure_if_wanted(shared, &task);
     }
-    recall::measure_if_wanted(shared, &task);
     Ok(())
+}
+
+/// The next piece, if there is one and the index is not being closed. Rows that are linked at once take long: that is given up
+/// for whoever else wants to make codes and links anew, and who does then not come too late.
+fn catch_up_some(shared: &Shared, task: &Task) -> Result<bool> {
+    let drain = shared.counters.rows_at_open.load(Ordering::Acquire);
+    let mut derived = shared.derived();
+    if shared.linking.is_stopped() {
+        return Ok(false);
+    }
+    let state = shared.state();
+    if state.plan != Plan::Hnsw || !derived.lacks(shared.at_once(&state)) {
+        return step(shared, &mut derived, drain, task);
+    }
+    drop(derived);
+    let (mut rebuild, given_up) = shared.rebuild_unless_wanted();
+    match step(shared, &mut rebuild.derived, drain, &task.clone().with_cancel(given_up.clone())) {
+        Err(error) if error.code == Code::Aborted && given_up.is_cancelled() => Ok(true),
+        other => other,
+    }
 }
 
 /// Rows' mean squared error under the codes of `state`, as a share of their variance; from a sample. `None` where no row has

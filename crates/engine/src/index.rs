@@ -129,6 +129,10 @@ impl Index {
             shared.decide(None);
             shared.note_training();
         }
+        // Links that were damaged are made again as they were.
+        if shared.state().covered() == 0 && shared.derived().replay.is_empty() {
+            shared.note_outgrown_links();
+        }
         let state = shared.state();
         shared.counters.rows_at_open.store(state.rows(), Ordering::Release);
         if state.plan != Plan::Exact && (state.covered() < state.rows() || state.lacks_nodes()) {

@@ -12,7 +12,7 @@ use task::Task;
 
 use crate::checkpoint::{Saved, Segment, save_with, write_rows};
 use crate::dense::Dense;
-use crate::derived::{self, CodeColumn, Derived, SAMPLE, block_rows};
+use crate::derived::{self, CodeColumn, Derived, Piece, SAMPLE, block_rows};
 use crate::error::{Code, Error, Result};
 use crate::ids::{IdColumn, IdMap};
 use crate::lists::{self, Shape};
@@ -39,6 +39,7 @@ pub fn optimize(shared: &Shared, task: &Task) -> Result<()> {
     shared.check_writable()?;
     shared.decide(None);
     shared.note_training();
+    shared.note_outgrown_links();
     let state = shared.state();
     let outgrown = outgrown(shared, derived, &state);
     if !state.dead.is_empty() || state.dense.file.extents().len() > EXTENTS {
@@ -127,6 +128,7 @@ fn retrain(shared: &Shared, derived: &mut Derived, state: &State, sample: usize,
     // Lists know nothing of these codes.
     next.lists = derived.lists.take();
     *derived = next;
+    shared.linked_at_once(derived.at_once());
     shared.trained(state.rows());
     let published = view.clone();
     shared.publish(|state| {
@@ -149,10 +151,14 @@ fn encode(shared: &Shared, column: &mut CodeColumn, dense: &Dense, task: &Task) 
 
 /// Links all rows of `dense`.
 fn link(shared: &Shared, derived: &mut Derived, dense: &Dense, over_codes: bool, task: &Task) -> Result<()> {
-    let (rows, block) = (dense.len(), block_rows(dense.format.dims));
+    let (rows, pool) = (dense.len(), shared.build_pool()?);
+    if derived::links_at_once(shared, over_codes, rows) {
+        return pool.install(|| derived.link(dense, over_codes, Piece::All(rows), task));
+    }
+    let block = block_rows(dense.format.dims);
     derived.builder.reserve(rows)?;
     for end in (0..rows).step_by(block as usize).map(|start| rows.min(start + block)) {
-        shared.build_pool()?.install(|| derived.link(dense, over_codes, end, task))?;
+        pool.install(|| derived.link(dense, over_codes, Piece::Block(end), task))?;
         task.report("link", u64::from(end), u64::from(rows));
     }
     Ok(())
@@ -221,6 +227,7 @@ fn compact(shared: &Shared, derived: &mut Derived, retrain: bool, task: &Task) -
         ..State::clone(&now)
     };
     *derived = next;
+    shared.linked_at_once(derived.at_once());
     // Rows have new numbers: a training that was due is noted anew.
     shared.trained(trained_rows.unwrap_or(0));
     let mut shared_map = shared.map_write();

@@ -1,9 +1,10 @@
 //! What the threads of one index share, and the order in which its locks are taken.
 //!
-//! Locks, always in this order: `gate`, `derived`, `saved`, `writer`, `map`, `state`. A search takes `state` alone and
+//! Locks, always in this order: `gate`, `derived` (or `given_up`), `saved`, `writer`, `map`, `state`. A search takes `state` alone and
 //! for a clone of an `Arc`; nothing that waits for a disk or computes for long holds `map` or `state`, and the
 //! writer's lock is held for no more than a group of writes and their sync.
 
+use std::ops::Range;
 use std::sync::{Arc, OnceLock, PoisonError, Weak};
 
 use coarse::hnsw::ScratchPool;
@@ -46,6 +47,8 @@ pub struct Shared {
     derived: Mutex<Derived>,
     /// Whether `derived` is held for longer than a block takes.
     rebuilding: AtomicBool,
+    /// Ends what the background has begun that takes long.
+    given_up: Mutex<Cancel>,
     /// What the last checkpoint holds. Whoever has this makes the only checkpoint.
     pub saved: Mutex<Saved>,
     pub commits: Commits,
@@ -58,6 +61,8 @@ pub struct Shared {
     pub verified: Arc<std::sync::atomic::AtomicU64>,
     /// Rows that were there when training became due; 0 before.
     train_rows: AtomicU32,
+    /// The rows that are to be linked at once: the first so many. A function of the calls, as `train_rows` is.
+    at_once: AtomicU32,
     /// Whether somebody asks for a recall that only measuring can promise.
     pub efforts_wanted: AtomicBool,
     /// Makes codes and links.
@@ -98,6 +103,7 @@ impl Shared {
     pub fn new(me: Weak<Self>, options: Options, read_only: bool, parts: Parts) -> Self {
         let format = Format::of(&options);
         let verified = parts.state.dense.verified.clone();
+        let at_once = parts.derived.at_once();
         let counters = Counters::default();
         counters.behind.store(parts.behind, Ordering::Relaxed);
         Self {
@@ -108,6 +114,7 @@ impl Shared {
             gate: Mutex::default(),
             derived: Mutex::new(parts.derived),
             rebuilding: AtomicBool::new(false),
+            given_up: Mutex::default(),
             saved: Mutex::new(parts.saved),
             commits: Commits::default(),
             writer: Mutex::new(parts.writer),
@@ -117,6 +124,7 @@ impl Shared {
             scratch: ScratchPool::default(),
             verified,
             train_rows: AtomicU32::new(parts.train_rows),
+            at_once: AtomicU32::new(at_once),
             efforts_wanted: AtomicBool::new(false),
             linking: Worker::new("bigrain-link", |shared| &shared.linking, derived::catch_up),
             saving: Worker::new("bigrain-save", |shared| &shared.saving, checkpoint::save_if_due),
@@ -147,17 +155,39 @@ impl Shared {
     }
 
     /// Codes and links, for as long as they are made anew: checkpoints do without them meanwhile.
+    ///
+    /// What the background has begun that takes long is given up.
     pub fn rebuild(&self) -> Rebuild<'_> {
         let _gate = lock(&self.gate);
+        // Behind the gate: nothing begins between this and the lock.
+        lock(&self.given_up).cancel();
+        self.rebuild_now()
+    }
+
+    /// The same for the background, with what tells it that somebody else wants them.
+    pub fn rebuild_unless_wanted(&self) -> (Rebuild<'_>, Cancel) {
+        let _gate = lock(&self.gate);
+        let rebuild = self.rebuild_now();
+        let given_up = Cancel::new();
+        *lock(&self.given_up) = given_up.clone();
+        (rebuild, given_up)
+    }
+
+    fn rebuild_now(&self) -> Rebuild<'_> {
         let derived = lock(&self.derived);
         self.rebuilding.store(true, Ordering::Release);
         Rebuild { shared: self, derived }
     }
 
+    /// Whether codes and links are being made anew.
+    pub fn is_rebuilding(&self) -> bool {
+        self.rebuilding.load(Ordering::Acquire)
+    }
+
     /// Codes and links, unless they are being made anew.
     pub fn derived_to_save(&self) -> Option<MutexGuard<'_, Derived>> {
         let _gate = lock(&self.gate);
-        if self.rebuilding.load(Ordering::Acquire) { None } else { Some(lock(&self.derived)) }
+        if self.is_rebuilding() { None } else { Some(lock(&self.derived)) }
     }
 
     /// The state of this moment.
@@ -299,6 +329,32 @@ impl Shared {
         if state.live() as usize >= needed {
             let _ = self.train_rows.compare_exchange(0, state.rows(), Ordering::AcqRel, Ordering::Acquire);
         }
+    }
+
+    /// Notes a batch that became the rows `added`: where it is as large as all that was there before, all is linked at once.
+    pub fn note_added(&self, added: &Range<u32>) {
+        let state = self.state();
+        if added.len() >= added.start as usize && derived::links_at_once(self, state.over_codes, added.len() as u32) {
+            self.at_once.fetch_max(added.end, Ordering::AcqRel);
+        }
+    }
+
+    /// Notes that all rows are to be linked at once if those that were are no more than half of them.
+    pub fn note_outgrown_links(&self) {
+        let state = self.state();
+        if derived::links_at_once(self, state.over_codes, state.rows()) && self.at_once(&state) <= state.rows() / 2 {
+            self.at_once.store(state.rows(), Ordering::Release);
+        }
+    }
+
+    /// The rows 0 .. `at_once` are to be linked at once; none if that is 0.
+    pub fn at_once(&self, state: &State) -> u32 {
+        Some(self.at_once.load(Ordering::Acquire)).filter(|&end| end <= state.rows()).unwrap_or(0)
+    }
+
+    /// Codes and links were made anew, and so many rows linked at once.
+    pub fn linked_at_once(&self, rows: u32) {
+        self.at_once.store(rows, Ordering::Release);
     }
 
     /// The rows to draw a training sample from, once there are enough.

@@ -181,6 +181,10 @@ impl Space for CodeSpace<'_> {
     fn between(&self, set: &mut CodeSet, one: u32, others: &[u32], out: &mut [f32]) {
         self.codes.codec.between(set, one, others, out);
     }
+
+    fn between_run(&self, set: &mut CodeSet, one: u32, start: u32, out: &mut [f32]) {
+        self.codes.codec.between_run(set, one, start, out);
+    }
 }
 
 /// Codes of differences between codes.

@@ -64,4 +64,23 @@ impl Codec {
             out.iter_mut().for_each(|distance| *distance = 1.0 - *distance);
         }
     }
+
+    /// The same to the places from `start` on, as many as `out` is long.
+    ///
+    /// # Panics
+    /// If there are no such places.
+    pub fn between_run(&self, set: &mut CodeSet, one: u32, start: u32, out: &mut [f32]) {
+        if let Self::Rabitq(codec) = self {
+            return set.codes.between_run(codec, one, start, out);
+        }
+        let dims = self.dims();
+        let rows = Strided::new(bytemuck::cast_slice(&set.values), dims * size_of::<f32>(), set.values.len() / dims);
+        let one = &set.values[one as usize * dims..][..dims];
+        if self.metric() == Metric::L2 {
+            kernels().scan_l2_f32(one, rows, start as usize, out);
+        } else {
+            kernels().scan_dot_f32(one, rows, start as usize, out);
+            out.iter_mut().for_each(|distance| *distance = 1.0 - *distance);
+        }
+    }
 }

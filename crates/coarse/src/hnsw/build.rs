@@ -40,7 +40,7 @@ impl From<OutOfMemory> for LinkError {
 pub struct Builder {
     pub(super) options: HnswOptions,
     pub(super) graph: Graph,
-    scratch: ScratchPool,
+    pub(super) scratch: ScratchPool,
 }
 
 /// What one row of a block found: for each of its layers, the links it will make, nearest first.
@@ -50,9 +50,9 @@ struct Found {
 }
 
 /// The rows of a block that belong to a layer, and the local numbers they will get.
-struct Members {
+pub(super) struct Members {
     first: u32,
-    rows: Vec<u32>,
+    pub(super) rows: Vec<u32>,
 }
 
 impl Builder {
@@ -112,7 +112,7 @@ impl Builder {
         Ok(())
     }
 
-    fn members(&self, block: Range<u32>) -> Vec<Members> {
+    pub(super) fn members(&self, block: Range<u32>) -> Vec<Members> {
         let mut members: Vec<Members> = Vec::new();
         for row in block {
             for layer in 0..=self.options.level(row) {
@@ -126,7 +126,7 @@ impl Builder {
         members
     }
 
-    fn add_layers(&mut self, count: usize) -> Result<(), OutOfMemory> {
+    pub(super) fn add_layers(&mut self, count: usize) -> Result<(), OutOfMemory> {
         while self.graph.layers.len() < count.min(MAX_LAYERS) {
             let layer = self.graph.layers.len();
             self.graph.layers.push(Layer::new(self.options.degree(layer), layer == 0)?);
@@ -179,7 +179,7 @@ impl Builder {
     }
 
     /// Gives the block's rows their local numbers.
-    fn enter(&mut self, members: &[Members]) {
+    pub(super) fn enter(&mut self, members: &[Members]) {
         let mut below: Option<&Members> = None;
         for (layer, members) in self.graph.layers.iter_mut().zip(members) {
             for &row in &members.rows {
@@ -198,32 +198,35 @@ impl Builder {
         }
     }
 
-    /// Gives every row that was linked to a link back, pruning where there is no room.
     fn link_back<S: Space>(&self, space: &S, layer: usize, members: &[Members], found: &[Found]) {
         let block = members[0].first;
         let mut back: Vec<(u32, u32)> = Vec::new();
         for (&row, local) in members[layer].rows.iter().zip(members[layer].first..) {
             back.extend(found[(row - block) as usize].links[layer].iter().map(|c| (c.row, local)));
         }
-        back.sort_unstable();
-        let groups: Vec<&[(u32, u32)]> = back.chunk_by(|a, b| a.0 == b.0).collect();
-        let layer = &self.graph.layers[layer];
-        // Each group changes the links of its own target only.
-        groups.into_par_iter().for_each_init(Pruner::<S>::default, |pruner, group| {
-            let target = group[0].0;
-            let mut links: Vec<u32> = layer.neighbours(target).collect();
-            for &(_, source) in group {
-                if !links.contains(&source) {
-                    links.push(source);
-                }
-            }
-            if links.len() > layer.degree() {
-                let chosen = pruner.choose_again(space, target, &links, |l| layer.row(l), layer.degree());
-                links = chosen.iter().map(|c| c.row).collect();
-            }
-            layer.set_links(target, links.into_iter());
-        });
+        link_back(space, &self.graph.layers[layer], back);
     }
+}
+
+/// Gives every member that was linked to, the first of a pair, a link back to the second, pruning where there is no room.
+pub(super) fn link_back<S: Space>(space: &S, layer: &Layer, mut back: Vec<(u32, u32)>) {
+    back.par_sort_unstable();
+    let groups: Vec<&[(u32, u32)]> = back.chunk_by(|a, b| a.0 == b.0).collect();
+    // Each group changes the links of its own target only.
+    groups.into_par_iter().for_each_init(Pruner::<S>::default, |pruner, group| {
+        let target = group[0].0;
+        let mut links: Vec<u32> = layer.neighbours(target).collect();
+        for &(_, source) in group {
+            if !links.contains(&source) {
+                links.push(source);
+            }
+        }
+        if links.len() > layer.degree() {
+            let chosen = pruner.choose_again(space, target, &links, |l| layer.row(l), layer.degree());
+            links = chosen.iter().map(|c| c.row).collect();
+        }
+        layer.set_links(target, links.into_iter());
+    });
 }
 
 impl Members {

@@ -30,6 +30,11 @@ impl Layer {
         Ok(Self { links: none.clone(), rows: none.clone(), down: none, degree, len: 0, bottom })
     }
 
+    /// The same members without links.
+    pub(super) fn without_links(&self) -> Result<Self, OutOfMemory> {
+        Ok(Self { links: Arc::new(Words::new(self.links.len(), NONE)?), ..self.clone() })
+    }
+
     pub(super) fn len(&self) -> u32 {
         self.len
     }

@@ -13,6 +13,7 @@
 //! Readers walk the same arrays meanwhile: a [`Graph`] ignores every link to a row that it does not know.
 
 mod build;
+mod bulk;
 mod file;
 mod layer;
 mod nodes;

@@ -64,33 +64,43 @@ impl<S: Space> Pruner<S> {
         self.spread(space, most)
     }
 
-    /// The heuristic of the HNSW paper (algorithm 4, without extending or keeping the pruned): going
-    /// outwards, a candidate is taken if nothing taken before is nearer to it than the centre is. Candidates
-    /// that tie for the first place (copies of one vector) get at most half of the places: links among
-    /// copies alone would lead nowhere else.
     fn spread(&mut self, space: &S, most: usize) -> Vec<Candidate> {
-        let mut taken: Vec<Candidate> = Vec::with_capacity(most);
-        let mut places: Vec<u32> = Vec::with_capacity(most);
-        let mut distances = [0.0; STEP];
-        for &(candidate, place) in &self.order {
-            if taken.len() == most {
-                break;
-            }
-            if candidate.distance == self.order[0].0.distance && taken.len() >= most.div_ceil(2) {
-                continue;
-            }
-            let covered = places.chunks(STEP).any(|places| {
-                let distances = &mut distances[..places.len()];
-                space.between(&mut self.set, place, places, distances);
-                distances.iter().any(|&distance| distance < candidate.distance)
-            });
-            if !covered {
-                taken.push(candidate);
-                places.push(place);
-            }
-        }
-        taken
+        let set = &mut self.set;
+        spread(&self.order, most, |one, others, out| space.between(set, one, others, out))
     }
+}
+
+/// The heuristic of the HNSW paper (algorithm 4, without extending or keeping the pruned): going outwards through `order`, a
+/// candidate is taken if nothing taken before is nearer to it than the centre is. Candidates that tie for the first place
+/// (copies of one vector) get at most half of the places: links among copies alone would lead nowhere else.
+///
+/// `between` gives the distances from a place to other places.
+pub(super) fn spread(
+    order: &[(Candidate, u32)],
+    most: usize,
+    mut between: impl FnMut(u32, &[u32], &mut [f32]),
+) -> Vec<Candidate> {
+    let mut taken: Vec<Candidate> = Vec::with_capacity(most);
+    let mut places: Vec<u32> = Vec::with_capacity(most);
+    let mut distances = [0.0; STEP];
+    for &(candidate, place) in order {
+        if taken.len() == most {
+            break;
+        }
+        if candidate.distance == order[0].0.distance && taken.len() >= most.div_ceil(2) {
+            continue;
+        }
+        let covered = places.chunks(STEP).any(|places| {
+            let distances = &mut distances[..places.len()];
+            between(place, places, distances);
+            distances.iter().any(|&distance| distance < candidate.distance)
+        });
+        if !covered {
+            taken.push(candidate);
+            places.push(place);
+        }
+    }
+    taken
 }
 
 /// Orders by distance from the member `centre`, ties by how near their numbers are: copies of one vector then

@@ -295,6 +295,10 @@ pub(crate) struct RabitqSet {
     codes: Vec<u8>,
     levels: Vec<i8>,
     terms: Vec<Terms>,
+    /// What the codes hold behind their levels.
+    factors: Vec<f32>,
+    steps: Vec<f32>,
+    products: Vec<i32>,
 }
 
 impl RabitqSet {
@@ -302,12 +306,16 @@ impl RabitqSet {
         self.codes.clear();
         self.levels.clear();
         self.terms.clear();
+        self.factors.clear();
+        self.steps.clear();
         let (kept, row_base) = (codec.kept(), codec.row_base());
         for code in codes {
             let (at, [factor, step]) = (self.levels.len(), factors(code, kept));
             self.codes.extend_from_slice(code);
             self.levels.extend(code[..kept].iter().map(|&level| signed(level)));
             self.terms.push(Terms::new(codec, row_base + factor, step, &self.levels[at..]));
+            self.factors.push(factor);
+            self.steps.push(step);
         }
     }
 
@@ -316,12 +324,25 @@ impl RabitqSet {
         let codes = Strided::new(&self.codes, width, self.terms.len());
         self.terms[one as usize].score(&self.levels[one as usize * kept..][..kept], codes, others, out);
     }
+
+    pub(crate) fn between_run(&mut self, codec: &Rabitq, one: u32, start: u32, out: &mut [f32]) {
+        let (kept, width, start) = (codec.kept(), codec.code_bytes(), start as usize);
+        let codes = Strided::new(&self.codes, width, self.terms.len());
+        self.products.resize(out.len(), 0);
+        kernels().scan_dot_u8_i8(&self.levels[one as usize * kept..][..kept], codes, start, &mut self.products);
+        let Terms { base, slope, shift } = self.terms[one as usize];
+        let rows = self.factors[start..].iter().zip(&self.steps[start..]).zip(&self.products);
+        for (out, ((&factor, &step), &product)) in out.iter_mut().zip(rows) {
+            *out = base + factor + slope * step * (product - shift) as f32;
+        }
+    }
 }
 
 /// The row's factor and step behind its levels.
 #[inline]
 fn factors(code: &[u8], kept: usize) -> [f32; 2] {
-    [f32_at(code, kept), f32_at(code, kept + size_of::<f32>())]
+    let factors = &code[kept..][..2 * size_of::<f32>()];
+    [f32_at(factors, 0), f32_at(factors, size_of::<f32>())]
 }
 
 fn signed(level: u8) -> i8 {
