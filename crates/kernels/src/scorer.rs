@@ -23,7 +23,4 @@ pub trait Scorer {
     /// # Panics
     /// If a row of `start..start + out.len()` does not exist.
     fn score_range(&mut self, start: u32, out: &mut [f32]);
-
-    /// A hint that `row` is likely to be scored soon.
-    fn prefetch(&self, _row: u32) {}
 }

@@ -2,7 +2,7 @@ use crate::binary::BinaryQuery;
 use crate::pq::PqQuery;
 use crate::rabitq::RabitqQuery;
 use crate::sq8::Sq8Query;
-use kernels::{NibbleTables, Scorer, Strided, kernels};
+use kernels::{NibbleTables, Scorer, Strided};
 
 /// Rows whose integer products are kept on the stack at a time.
 pub(crate) const CHUNK: usize = 256;
@@ -63,12 +63,6 @@ impl Scorer for CodeScorer<'_> {
         let mut out = [0.0];
         self.score(&[row], &mut out);
         out[0]
-    }
-
-    fn prefetch(&self, row: u32) {
-        if (row as usize) < self.codes.len() {
-            kernels().prefetch(self.codes.row(row as usize));
-        }
     }
 }
 

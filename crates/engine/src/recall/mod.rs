@@ -67,10 +67,6 @@ impl<S: Scorer> Scorer for Without<'_, S> {
             *out = f32::INFINITY;
         }
     }
-
-    fn prefetch(&self, row: u32) {
-        self.scorer.prefetch(row);
-    }
 }
 
 /// Whether there is something to measure: searches that are not exact anyway, and do not compare most rows.

@@ -67,10 +67,6 @@ impl Scorer for Counted<'_> {
         self.distances.fetch_add(out.len() as u64, Relaxed);
         self.inner.score_range(start, out);
     }
-
-    fn prefetch(&self, row: u32) {
-        self.inner.prefetch(row);
-    }
 }
 
 impl Space for Coded {

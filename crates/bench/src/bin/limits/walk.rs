@@ -43,10 +43,6 @@ impl Scorer for Noted<'_, '_> {
     fn score_range(&mut self, start: u32, out: &mut [f32]) {
         self.inner.score_range(start, out);
     }
-
-    fn prefetch(&self, row: u32) {
-        self.inner.prefetch(row);
-    }
 }
 
 pub fn measure(coded: &Coded, graph: &Graph, queries: ChunksExact<'_, f32>, task: &Task) -> Result<Walks, LinkError> {

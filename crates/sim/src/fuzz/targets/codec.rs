@@ -58,9 +58,10 @@ fn score(codec: &Codec, query: &[f32], codes: &[u8]) {
     }
     let (mut some, mut all) = ([0.0; 3], [0.0; ROWS]);
     for mut scorer in [codec.scorer(query, strided), codec.scorer_of_code(&codes[..width], strided)] {
-        scorer.prefetch(ROWS as u32);
         scorer.score(&[4, 0, 4], &mut some);
         scorer.score_range(0, &mut all);
+        let one = scorer.score_one(4);
+        assert!(one == some[2] || (one.is_nan() && some[2].is_nan()), "{one} and {some:?}");
     }
 }
 
