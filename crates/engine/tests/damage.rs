@@ -3,9 +3,9 @@
 mod common;
 
 use std::fs;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
-use common::{answers, clustered, dims};
+use common::{answers, clustered, dims, file, flip, linked};
 use engine::{Batch, Coarse, Code, Codes, Id, Include, Index, PartialOptions, Placement, Query, SearchParams};
 use task::Task;
 
@@ -28,33 +28,6 @@ fn build(path: &Path, vectors: Placement) {
     let index = Index::open(path, PartialOptions::default(), false, &Task::new()).unwrap();
     linked(&index);
     index.close().unwrap();
-}
-
-/// Waits until the background has linked what was there when the index was opened.
-fn linked(index: &Index) {
-    let started = std::time::Instant::now();
-    while index.stats().unwrap().unlinked > 0 {
-        assert!(started.elapsed().as_secs() < 60, "rows stay unlinked");
-        std::thread::yield_now();
-    }
-}
-
-fn file(path: &Path, kind: &str) -> PathBuf {
-    let mut found: Vec<PathBuf> = fs::read_dir(path).unwrap().map(|entry| entry.unwrap().path()).collect();
-    found.retain(|path| path.file_name().unwrap().to_str().unwrap().starts_with(&format!("{kind}-")));
-    // The newest: the one before it is kept for the manifest before.
-    let number = |path: &PathBuf| -> u64 {
-        path.to_str().unwrap().rsplit('-').next().unwrap().trim_end_matches(".grain").parse().unwrap()
-    };
-    found.sort_by_key(number);
-    found.pop().unwrap()
-}
-
-fn flip(path: &Path, at: usize) {
-    let mut bytes = fs::read(path).unwrap();
-    let at = at.min(bytes.len() - 1);
-    bytes[at] ^= 0x10;
-    fs::write(path, bytes).unwrap();
 }
 
 #[test]

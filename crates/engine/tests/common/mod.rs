@@ -1,6 +1,9 @@
 //! Seeded data for the tests.
 #![allow(dead_code)]
 
+use std::fs;
+use std::path::{Path, PathBuf};
+
 use engine::{Batch, Id, Index, PartialOptions, Query, SearchParams};
 use task::Task;
 
@@ -53,4 +56,33 @@ pub fn answers(index: &Index, dims: usize, params: &SearchParams) -> Vec<Vec<(Id
         hits.into_iter().map(|hit| (hit.id, hit.distance.to_bits())).collect()
     };
     queries.chunks_exact(dims).map(ask).collect()
+}
+
+/// Waits until the background has linked all rows that it links.
+pub fn linked(index: &Index) {
+    let started = std::time::Instant::now();
+    while index.stats().unwrap().unlinked > 0 {
+        assert!(started.elapsed().as_secs() < 120, "rows stay unlinked");
+        std::thread::yield_now();
+    }
+}
+
+/// The newest file of a kind in an index's directory.
+pub fn file(path: &Path, kind: &str) -> PathBuf {
+    let mut found: Vec<PathBuf> = fs::read_dir(path).unwrap().map(|entry| entry.unwrap().path()).collect();
+    found.retain(|path| path.file_name().unwrap().to_str().unwrap().starts_with(&format!("{kind}-")));
+    // The newest: the one before it is kept for the manifest before.
+    let number = |path: &PathBuf| -> u64 {
+        path.to_str().unwrap().rsplit('-').next().unwrap().trim_end_matches(".grain").parse().unwrap()
+    };
+    found.sort_by_key(number);
+    found.pop().unwrap()
+}
+
+/// Damages the byte `at`, or the last.
+pub fn flip(path: &Path, at: usize) {
+    let mut bytes = fs::read(path).unwrap();
+    let at = at.min(bytes.len() - 1);
+    bytes[at] ^= 0x10;
+    fs::write(path, bytes).unwrap();
 }

@@ -7,13 +7,13 @@ use super::super::layer::Layer;
 use super::super::mix;
 use crate::{Candidate, Space};
 
-/// Members of a leaf, at most: their distances from one another take 2.3 MB.
-const LEAF: usize = 768;
-/// Leaves that a member is in. Eight in two partitions find on MiniLM's rows what 200 places do where rows are linked one by
-/// one (0.9726 of the ten nearest at `ef` 48, and 0.9722), six 0.9656 and three of 1,024 members 0.9611.
-const FANOUT: usize = 4;
-/// Leaders that every member of a part is compared with, at most.
-const LEADERS: usize = 1024;
+/// Members of a leaf, at most: their distances from one another take a mebibyte.
+const LEAF: usize = 512;
+/// Leaves that a member is in. Five in each of two partitions find on MiniLM's rows what 200 places do where rows are linked
+/// one by one (0.972 of the ten nearest at `ef` 48, and 0.972), four 0.971; three of one partition 0.952.
+const FANOUT: usize = 5;
+/// Leaders that every member of a part is compared with, at most; 1,024 found as much in leaves that were no better.
+const LEADERS: usize = 256;
 /// Members compared with the leaders at a time.
 const PIECE: usize = 512;
 /// Parts within parts; deeper ones are cut anyhow.
