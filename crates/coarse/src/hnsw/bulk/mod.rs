@@ -6,8 +6,7 @@
 //! and chooses again (PiPNN, Rubel et al. 2026, partitions and prunes so; the second pass over a graph is Vamana's,
 //! Subramanya et al. 2019).
 //!
-//! Nearly all distances are taken between rows that lie side by side, where a row linked alone walks from one to the next:
-//! TIMES
+//! Nearly all distances are taken between rows that lie side by side, where a row linked alone walks from one to the next.
 
 mod leaf;
 mod merge;
