@@ -90,7 +90,7 @@ export declare function doNothing(): Promise<unknown>
 
 /** Codes by their public names. */
 export interface NativeCodes {
-  /** `auto`, `none`, `sq8`, `binary`, `pq`, `rabitq`. */
+  /** `auto`, `none`, `sq8`, `sq4`, `binary`, `pq`, `rabitq`. */
   codes: string
   /** Of `pq`: bytes a vector. */
   pqBytes?: number
@@ -182,7 +182,7 @@ export interface NativeOptions {
   metric?: string
   /** `auto`, `flat`, `hnsw`, `ivf`. */
   coarse?: string
-  /** `auto`, `none`, `sq8`, `binary`, `pq`, `rabitq`. */
+  /** `auto`, `none`, `sq8`, `sq4`, `binary`, `pq`, `rabitq`. */
   codes?: string
   /** Of `pq`: bytes a vector. */
   pqBytes?: number

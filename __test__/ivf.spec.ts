@@ -49,7 +49,7 @@ for (const metric of METRICS) {
   }
 }
 
-for (const codes of ['none', 'sq8', 'binary', { type: 'pq', bytes: 4 }, { type: 'rabitq' }] as const) {
+for (const codes of ['none', 'sq8', 'sq4', 'binary', { type: 'pq', bytes: 4 }, { type: 'rabitq' }, { type: 'rabitq', bits: 3 }] as const) {
   test(`all lists hold all rows: codes ${JSON.stringify(codes)}`, async (t) => {
     const index = await create(freshPath(t), { metric: 'cosine', codes })
     await index.add(items(range(N)))

@@ -2,7 +2,7 @@
 import { availableParallelism } from 'node:os'
 import test from 'ava'
 import { Index, type IndexOptions } from '../index.ts'
-import { freshPath, rejects } from './helpers.ts'
+import { freshPath, range, rejects } from './helpers.ts'
 
 test('defaults are filled in', (t) => {
   const { options } = new Index({ dimensions: 8 })
@@ -35,6 +35,10 @@ test('options are shown as asked', (t) => {
   t.like(new Index(asked).options, asked)
   t.deepEqual(new Index({ dimensions: 9, codes: { type: 'pq', bytes: 3 } }).options.codes, { type: 'pq', bytes: 3, rotate: true })
   t.deepEqual(new Index({ dimensions: 9, codes: { type: 'rabitq' } }).options.codes, { type: 'rabitq', bits: 8 })
+  for (const bits of range(8).map((i) => i + 1)) {
+    t.deepEqual(new Index({ dimensions: 9, codes: { type: 'rabitq', bits } }).options.codes, { type: 'rabitq', bits })
+  }
+  t.is(new Index({ dimensions: 9, codes: 'sq4' }).options.codes, 'sq4')
   t.deepEqual(new Index({ dimensions: 9, hnsw: { m: 4 } }).options.hnsw, { m: 4, efConstruction: 200 })
   t.like(new Index({ dimensions: 9, coarse: 'ivf', ivf: { lists: 3 } }).options, { coarse: 'ivf', ivf: { lists: 3 } })
   for (const lists of [1, 2 ** 20]) t.deepEqual(new Index({ dimensions: 1, coarse: 'ivf', ivf: { lists } }).options.ivf, { lists })
@@ -67,6 +71,8 @@ const wrong: [string, unknown, RegExp][] = [
   ['pq bytes 0', { dimensions: 3, codes: { type: 'pq', bytes: 0 } }, /bytes.*0/],
   ['pq bytes above dimensions', { dimensions: 3, codes: { type: 'pq', bytes: 4 } }, /bytes.*4/],
   ['pq rotate', { dimensions: 3, codes: { type: 'pq', bytes: 1, rotate: 1 } }, /rotate.*1/],
+  ['rabitq bits 0', { dimensions: 3, codes: { type: 'rabitq', bits: 0 } }, /codes\.bits.*1.*8.*0/],
+  ['rabitq bits 1.5', { dimensions: 3, codes: { type: 'rabitq', bits: 1.5 } }, /codes\.bits.*1.*8.*1\.5/],
   ['rabitq bits 9', { dimensions: 3, codes: { type: 'rabitq', bits: 9 } }, /codes\.bits.*1.*8.*9/],
   ['rabitq bits "8"', { dimensions: 3, codes: { type: 'rabitq', bits: '8' } }, /codes\.bits.*"8"/],
   ['an unknown rabitq option', { dimensions: 3, codes: { type: 'rabitq', bytes: 8 } }, /codes.*"bytes"/],
@@ -101,8 +107,6 @@ for (const [what, options, message] of wrong) {
 }
 
 const later: [string, object][] = [
-  ["codes 'sq4'", { codes: 'sq4' }],
-  ["codes 'rabitq' of 4 bits", { codes: { type: 'rabitq', bits: 4 } }],
   ['memory', { memory: 1e9 }],
   ["io 'io_uring'", { io: 'io_uring' }],
 ]

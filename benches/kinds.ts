@@ -10,7 +10,9 @@ export interface Kind {
 export const KINDS: Record<string, Kind> = {
   'hnsw': { options: { coarse: 'hnsw', codes: 'none' }, batch: 1000 },
   'hnsw sq8': { options: { coarse: 'hnsw', codes: 'sq8' }, batch: 1000 },
+  'hnsw sq4': { options: { coarse: 'hnsw', codes: 'sq4' }, batch: 1000 },
   'hnsw rabitq': { options: { coarse: 'hnsw', codes: { type: 'rabitq' } }, batch: 1000 },
+  'hnsw rabitq 4': { options: { coarse: 'hnsw', codes: { type: 'rabitq', bits: 4 } }, batch: 1000 },
   'flat': { options: { coarse: 'flat', codes: 'none' }, batch: 50 },
   'ivf': { options: { coarse: 'ivf' }, batch: 1000 },
 }

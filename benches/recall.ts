@@ -12,6 +12,8 @@ const TARGETS = [0.8, 0.9, 0.95, 0.99]
 const SLACK = 0.01
 
 const KINDS: Record<string, Partial<IndexOptions>> = {
+  'hnsw rabitq': { coarse: 'hnsw', codes: { type: 'rabitq' } },
+  'ivf': { coarse: 'ivf' },
   'hnsw': { coarse: 'hnsw', codes: 'none' },
   'hnsw sq8': { coarse: 'hnsw', codes: 'sq8' },
   'hnsw pq': { coarse: 'hnsw', codes: { type: 'pq', bytes: 50 } },

@@ -60,16 +60,14 @@ function pack(given: Partial<IndexOptions>): NativeOptions {
 
 function packCodes(given: unknown, dimensions = MAX_DIMENSIONS): Pick<NativeOptions, 'codes' | 'pqBytes' | 'pqRotate' | 'rabitqBits'> {
   if (typeof given !== 'object' || given === null) {
-    if (given === 'sq4') throw notYet("options.codes 'sq4'")
-    const wanted = ['auto', 'none', 'sq8', 'binary'] as const
+    const wanted = ['auto', 'none', 'sq8', 'sq4', 'binary'] as const
     if (given === undefined || wanted.includes(given as 'auto')) return { codes: given as string | undefined }
-    throw badArgument(`options.codes must be 'auto', 'none', 'sq8', 'binary', { type: 'rabitq' } or { type: 'pq', bytes }, not ${show(given)}`)
+    throw badArgument(`options.codes must be 'auto', 'none', 'sq8', 'sq4', 'binary', { type: 'rabitq' } or { type: 'pq', bytes }, not ${show(given)}`)
   }
   const { type, bytes, rotate, bits } = given as { type?: unknown; bytes?: unknown; rotate?: unknown; bits?: unknown }
   if (type === 'rabitq') {
     checkNames('options.codes', given, ['type', 'bits'])
     const rabitqBits = checkInteger('options.codes.bits', bits, 1, 8) ?? 8
-    if (rabitqBits !== 8) throw notYet('options.codes.bits other than 8')
     return { codes: 'rabitq', rabitqBits }
   }
   if (type !== 'pq') throw badArgument(`options.codes.type must be 'pq' or 'rabitq', not ${show(type)}`)

@@ -13,13 +13,18 @@ export type Codes =
   | 'auto'
   /** The coarse side walks the full-precision vectors. */
   | 'none'
+  /** A byte a dimension. */
   | 'sq8'
+  /** Half a byte a dimension, in 16 steps of one width: coarse, but small and quick to compare. */
   | 'sq4'
+  /** A bit a dimension. */
   | 'binary'
   /**
-   * Rows turned so that what matters lies in few values (97 % of the variance), `bits` bits of each; default 8, and others are not
-   * in this version. Under `coarse: 'hnsw'` every row's node in memory has single bits of its neighbours' differences too, which a search
-   * scans 32 at a time: about `4 * kept + 384` bytes a row at `hnsw.m` 16. Fastest for images and text embeddings.
+   * Rows turned so that what matters lies in few values (97 % of the variance), `bits` bits of each, 1 to 8; default 8.
+   * With 8 under `coarse: 'hnsw'` every row's node in memory has single bits of its neighbours' differences too, which a search
+   * scans 32 at a time: about `4 * kept + 384` bytes a row at `hnsw.m` 16. Fastest for images and text embeddings. With fewer the graph
+   * is walked by the codes alone, `kept * bits / 8 + 8` bytes a row: little memory for rows of many values. With 1 or 2, rows of few
+   * values need an `ef` or `rerank` of hundreds.
    */
   | { type: 'rabitq'; bits?: number }
   /** `bytes` bytes a vector; `rotate` fits a rotation first (OPQ; default true). */
@@ -32,13 +37,14 @@ export interface IndexOptions {
   metric?: Metric
   /**
    * How candidates are found. `'ivf'`: lists of rows around centroids, of which a search looks into the nearest; built several
-   * times as fast as a graph. Default `'auto'`: an exact scan of a small index; a larger one gets a graph, but lists where it
-   * is in memory, has fewer than 160 dimensions, and `codes` is left open, too.
+   * times as fast as a graph. Default `'auto'`: an exact scan of a small index; a larger one gets a graph. Where it is in memory
+   * and `codes` is left open, too, it gets lists if it has fewer than 160 dimensions and its rows, measured when there are
+   * enough of them, lie as if they had more than 21 of their own (GloVe has 26, SIFT 16); with metric `'dot'` in any case.
    */
   coarse?: 'auto' | 'flat' | 'hnsw' | 'ivf'
   /**
    * What is kept in memory to find candidates. Default `'auto'`: with ivf 4-bit codes in the lists, half a byte for two dimensions;
-   * else pq where the vectors are on disk, and none where they are in memory.
+   * rabitq where it chooses a graph; else pq where the vectors are on disk, and none where they are in memory.
    */
   codes?: Codes
   /** Where the full vectors live. `'disk'` needs a path; `open` takes it where codes are kept. */

@@ -41,6 +41,7 @@ const scannEfforts = grid('leaves', PROBES, 'reorder', [25, 40, 60, 90, 130, 200
 export const ENGINES: Record<string, Engine> = {
   'bigrain hnsw': ours({ coarse: 'hnsw', codes: 'none', hnsw: graph }, ef),
   'bigrain hnsw sq8': ours({ coarse: 'hnsw', codes: 'sq8', vectors: 'memory', hnsw: graph }, ef),
+  'bigrain hnsw sq4': ours({ coarse: 'hnsw', codes: 'sq4', vectors: 'memory', hnsw: graph }, ef),
   'bigrain hnsw rabitq': ours({ coarse: 'hnsw', codes: { type: 'rabitq' }, vectors: 'memory', hnsw: graph }, ef),
   'bigrain ivf': ours({ coarse: 'ivf' }, grid('probes', PROBES, 'rerank', [20, 30, 45, 60, 90, 130, 200, 300])),
   'bigrain auto': ours({}, [ladder('recall', RECALLS)]),

@@ -76,3 +76,33 @@ pub fn par_product_tn(a: &[f32], b: &[f32], n: usize, c: &mut [f32]) {
         DMatrixViewMut::from_slice(c, m, count).gemm(1.0, &DMatrixView::from_slice(b, m, n), &columns, 0.0);
     });
 }
+
+/// `c = a^T * a` where `a`, of `n` rows, comes as `blocks` of neighbouring columns, each row-major: `c`, as wide as all of
+/// them, is its own transpose. Little more than half of the work of [`par_product_tn`], on all threads of the current rayon
+/// pool.
+///
+/// # Panics
+/// If a block is not of `n` rows, or `c` of another width.
+pub fn par_gram(blocks: &[Vec<f32>], n: usize, c: &mut [f32]) {
+    let widths: Vec<usize> = blocks.iter().map(|block| block.len() / n).collect();
+    let starts: Vec<usize> = (0..blocks.len()).map(|at| widths[..at].iter().sum()).collect();
+    let k: usize = widths.iter().sum();
+    assert!(blocks.iter().zip(&widths).all(|(block, width)| block.len() == n * width) && c.len() == k * k, "shapes differ");
+    let pairs: Vec<(usize, usize)> = (0..blocks.len()).flat_map(|i| (i..blocks.len()).map(move |j| (i, j))).collect();
+    let product = |&(i, j): &(usize, usize)| {
+        let mut product = vec![0.0; widths[i] * widths[j]];
+        // Its transpose is a_j^T * a_i.
+        let a_j = DMatrixView::from_slice(&blocks[j], widths[j], n);
+        let a_i: DMatrixView<f32, Dyn, Dyn> = DMatrixView::from_slice_with_strides(&blocks[i], n, widths[i], widths[i], 1);
+        DMatrixViewMut::from_slice(&mut product, widths[j], widths[i]).gemm(1.0, &a_j, &a_i, 0.0);
+        product
+    };
+    let products: Vec<Vec<f32>> = pairs.par_iter().map(product).collect();
+    for (&(i, j), product) in pairs.iter().zip(&products) {
+        for (row, values) in (starts[i]..).zip(product.chunks_exact(widths[j])) {
+            for (column, &value) in (starts[j]..).zip(values) {
+                (c[row * k + column], c[column * k + row]) = (value, value);
+            }
+        }
+    }
+}

@@ -1,4 +1,4 @@
-use crate::matrix::{par_product, par_product_tn, product};
+use crate::matrix::{par_gram, par_product, par_product_tn, product};
 use crate::{Assigner, Centroids, KMeansOptions, Random, Scratch, assign, kmeans, kmeans_two_level, refine, transpose};
 use task::{Aborted, Cancel, Task};
 
@@ -66,6 +66,21 @@ fn products_over_several_pieces_agree_with_f64() {
     for (i, j) in (0..k).flat_map(|i| (0..m).map(move |j| (i, j))) {
         let truth: f64 = (0..n).map(|l| f64::from(a[l * k + i]) * f64::from(b_tall[l * m + j])).sum();
         assert!((f64::from(c[i * m + j]) - truth).abs() < 2e-4);
+    }
+}
+
+#[test]
+fn the_product_of_blocks_with_themselves_is_that_of_the_whole() {
+    let (n, widths) = (300, [40, 1, 17]);
+    let k = widths.iter().sum();
+    let blocks: Vec<Vec<f32>> = widths.iter().zip(7..).map(|(&width, seed)| values(n * width, seed)).collect();
+    let row = |l: usize| blocks.iter().zip(widths).flat_map(move |(block, width)| block[l * width..][..width].to_vec());
+    let whole: Vec<f32> = (0..n).flat_map(row).collect();
+    let mut c = vec![f32::NAN; k * k];
+    par_gram(&blocks, n, &mut c);
+    for (i, j) in (0..k).flat_map(|i| (0..k).map(move |j| (i, j))) {
+        let truth: f64 = (0..n).map(|l| f64::from(whole[l * k + i]) * f64::from(whole[l * k + j])).sum();
+        assert!((f64::from(c[i * k + j]) - truth).abs() < 1e-4, "{i} {j}");
     }
 }
 

@@ -73,6 +73,14 @@ pub trait Space: Sync {
         let others: Vec<u32> = (start..).take(out.len()).collect();
         self.between(set, one, &others, out);
     }
+
+    /// Whether a search looks at all places of a row at once ([`hnsw::Nodes`]), so that filling them costs it nothing. Rows
+    /// then get more links, and those over longer ways.
+    ///
+    /// Only where distances are squared ones, or go as those do: they are weighed against one another.
+    fn fills(&self) -> bool {
+        false
+    }
 }
 
 #[cfg(test)]

@@ -3,7 +3,7 @@
 //! `cargo run --release -p engine --example measure -- SET [codes] [coarse] [disk]`
 //!
 //! SET is a folder with `base.f32`, `queries.f32` (row-major, little-endian), `gt.i32` (100 nearest rows a query) and
-//! `meta.json` with `dim` and `metric`. codes: none, sq8, binary, pqN. coarse: hnsw, flat.
+//! `meta.json` with `dim` and `metric`. codes: none, sq8, sq4, binary, pqN, rabitqN. coarse: hnsw, flat.
 
 use std::path::Path;
 use std::time::Instant;
@@ -27,7 +27,11 @@ fn main() {
     let codes = match rest.first().map(String::as_str) {
         None | Some("none") => Codes::None,
         Some("sq8") => Codes::Sq8,
+        Some("sq4") => Codes::Sq4,
         Some("binary") => Codes::Binary,
+        Some(rabitq) if rabitq.starts_with("rabitq") => {
+            Codes::Rabitq { bits: rabitq.trim_start_matches("rabitq").parse().unwrap_or(8) }
+        }
         Some(pq) => Codes::Pq { bytes: pq.trim_start_matches("pq").parse().unwrap(), rotate: true },
     };
     let coarse = if rest.iter().any(|a| a == "flat") { Coarse::Flat } else { Coarse::Hnsw };

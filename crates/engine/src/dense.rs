@@ -113,11 +113,15 @@ impl Dense {
         let records = self.strided();
         let mut on_disk = Vec::new();
         let mut places = Vec::new();
-        for (at, &row) in rows.iter().enumerate() {
-            if let Some(&ahead) = rows.get(at + ROWS_AHEAD).filter(|&&row| row >= self.in_file) {
-                let record = records.row((ahead - self.in_file) as usize);
+        let ask = |row: u32| {
+            if row >= self.in_file {
+                let record = records.row((row - self.in_file) as usize);
                 kernels().prefetch(&record[..record.len().min(BYTES_AHEAD)]);
             }
+        };
+        rows.iter().take(ROWS_AHEAD).for_each(|&row| ask(row));
+        for (at, &row) in rows.iter().enumerate() {
+            rows.get(at + ROWS_AHEAD).into_iter().for_each(|&row| ask(row));
             if row >= self.in_file {
                 found(at, records.row((row - self.in_file) as usize));
             } else {

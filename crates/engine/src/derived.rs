@@ -8,7 +8,8 @@ use coarse::{
     hnsw::{Graph, Nodes},
 };
 use quant::{Codec, CodecSpec};
-use rows::Appender;
+use rayon::prelude::*;
+use rows::{Appender, give_back};
 use task::Task;
 
 use crate::dense::Dense;
@@ -25,6 +26,8 @@ use crate::types::Placement;
 
 /// Rows encoded at a time.
 const ENCODE_BLOCK: u32 = 8192;
+/// Of which so many by one thread.
+const ENCODE_PIECE: usize = 256;
 /// The fewest rows that are linked at once rather than a block at a time: those take half a second.
 const LEAST_AT_ONCE: u32 = 8192;
 /// Rows of a block, at most.
@@ -90,17 +93,22 @@ impl CodeColumn {
         (self.bytes.len() / self.codec.code_bytes()) as u32
     }
 
-    /// Encodes rows up to `end` of `dense`.
+    /// Encodes rows up to `end` of `dense`, on all threads of the current rayon pool.
     pub fn encode(&mut self, dense: &Dense, end: u32, task: &Task) -> Result<()> {
         let (dims, width) = (dense.format.dims, self.codec.code_bytes());
         let start = self.len();
-        let count = (end - start) as usize;
-        let mut values = vec![0.0; count * dims];
-        dense.scan(start..end, task, |row, stored| {
-            dense.format.decode(stored, &mut values[(row - start) as usize * dims..][..dims]);
+        let mut codes = vec![0; (end - start) as usize * width];
+        let pieces = codes.par_chunks_mut(ENCODE_PIECE * width).enumerate();
+        pieces.try_for_each_init(Vec::new, |values: &mut Vec<f32>, (piece, codes)| -> Result<()> {
+            let first = start + (piece * ENCODE_PIECE) as u32;
+            let count = codes.len() / width;
+            values.resize(count * dims, 0.0);
+            dense.scan(first..first + count as u32, task, |row, stored| {
+                dense.format.decode(stored, &mut values[(row - first) as usize * dims..][..dims]);
+            })?;
+            self.codec.encode(values, codes);
+            Ok(())
         })?;
-        let mut codes = vec![0; count * width];
-        self.codec.encode(&values, &mut codes);
         self.bytes.reserve(codes.len())?;
         Ok(self.bytes.extend(&codes)?)
     }
@@ -177,8 +185,11 @@ impl Derived {
             }
         }
         let (Piece::All(end) | Piece::Block(end)) = piece;
-        if piece == Piece::All(end) {
+        if piece == Piece::All(end) && !self.blocks.is_empty() {
+            // These are other links: what was made of those before, and saved of them, is of no use.
             self.blocks.clear();
+            self.nodes = None;
+            self.version += 1;
         }
         self.blocks.push(end);
         Ok(())
@@ -211,8 +222,8 @@ pub fn block_rows(dims: usize) -> u32 {
 /// Trains the codec on a seeded sample of rows 0 .. `rows`.
 pub fn train(shared: &Shared, dense: &Dense, spec: &CodecSpec, rows: u32, sample: usize, task: &Task) -> Result<Codec> {
     let options = &shared.options;
-    let chosen = draw(rows, sample, options.seed);
     let dims = dense.format.dims;
+    let chosen = draw(rows, sample.min(Codec::most(spec, dims)), options.seed);
     let mut values = vec![0.0; chosen.len() * dims];
     dense.read(&chosen, task, |at, stored| dense.format.decode(stored, &mut values[at * dims..][..dims]))?;
     let codec = shared.build_pool()?.install(|| Codec::train(spec, options.metric, dims, &values, options.seed, task))?;
@@ -281,7 +292,13 @@ fn link_some(shared: &Shared, derived: &mut Derived, state: &State, rows: u32, p
     shared.build_pool()?.install(|| derived.link(&state.dense, state.over_codes, piece, task))?;
     let graph = derived.builder.graph();
     task.report("link", u64::from(graph.len()), u64::from(state.rows()));
-    shared.publish(|state| state.graph = graph);
+    shared.publish(|state| {
+        if let Piece::All(_) = piece {
+            // Measured with other links, if at all.
+            state.efforts = None;
+        }
+        state.graph = graph;
+    });
     Ok(true)
 }
 
@@ -335,7 +352,9 @@ fn catch_up_some(shared: &Shared, task: &Task) -> Result<bool> {
     }
     drop(derived);
     let (mut rebuild, given_up) = shared.rebuild_unless_wanted();
-    match step(shared, &mut rebuild.derived, drain, &task.clone().with_cancel(given_up.clone())) {
+    let done = step(shared, &mut rebuild.derived, drain, &task.clone().with_cancel(given_up.clone()));
+    give_back();
+    match done {
         Err(error) if error.code == Code::Aborted && given_up.is_cancelled() => Ok(true),
         other => other,
     }

@@ -419,7 +419,7 @@ fn empty(options: &Options, directory: Option<Directory>) -> Parts {
         nodes: None,
         lists: None,
         plan: first_plan(options),
-        over_codes: options.codec_at_size().is_some(),
+        over_codes: options.codec_of(first_plan(options)).is_some(),
         efforts: None,
         doubt: None,
     };
@@ -497,11 +497,12 @@ impl Shared {
     pub(crate) fn chosen_codes(&self) -> Codes {
         match self.codec_spec() {
             _ if self.state().plan == Plan::Exact => Codes::None,
-            None if Shape::is_encoded(&self.options) => Codes::Pq { bytes: Shape::code_bytes(self.format.dims), rotate: false },
+            None if self.lists_are_encoded() => Codes::Pq { bytes: Shape::code_bytes(self.format.dims), rotate: false },
             None => Codes::None,
             Some(quant::CodecSpec::Sq8) => Codes::Sq8,
+            Some(quant::CodecSpec::Sq4) => Codes::Sq4,
             Some(quant::CodecSpec::Binary) => Codes::Binary,
-            Some(quant::CodecSpec::Rabitq) => Codes::Rabitq { bits: 8 },
+            Some(quant::CodecSpec::Rabitq { bits }) => Codes::Rabitq { bits },
             Some(quant::CodecSpec::Pq { bytes, rotate }) => Codes::Pq { bytes, rotate },
         }
     }

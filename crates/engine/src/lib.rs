@@ -3,7 +3,7 @@
 //!
 //! ```text
 //! write   check -> append to the columns -> publish a new state      (found at once: the tail is compared exactly)
-//!         in the background: train -> encode -> link, a block at a time -> publish
+//!         in the background: train -> encode -> link, a block at a time or many rows at once -> publish
 //! query   take the published state -> candidates (graph or codes) + tail -> exact distances -> hits
 //! save    extents of new rows, columns, codes, graph -> manifest
 //! ```
@@ -23,6 +23,7 @@ mod doubt;
 mod error;
 mod ids;
 mod index;
+mod intrinsic;
 mod lists;
 mod metadata;
 mod nodes;

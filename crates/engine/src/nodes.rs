@@ -49,7 +49,7 @@ pub fn pack_some(shared: &Shared, derived: &mut Derived, drain: u32, task: &Task
 }
 
 impl Search<'_> {
-    /// Rows of 0 .. `covered` to verify: by the neighbours' codes in `nodes`, and of the rows that came after them by their own.
+    /// Rows of 0 .. `covered` to verify, in no order: by the neighbours' codes in `nodes`, and of the rows that came after them by their own.
     pub fn by_nodes(&self, nodes: &Nodes, codes: &Codes, covered: u32) -> Result<Vec<Candidate>> {
         let mut scorer = codes.codec.scorer(self.query.candidates, nodes.codes());
         let mut tables = NibbleTables::default();
@@ -70,7 +70,6 @@ impl Search<'_> {
             found.select_nth_unstable(self.effort.rerank - 1);
             found.truncate(self.effort.rerank);
         }
-        found.sort_unstable();
         Ok(found)
     }
 }

@@ -6,7 +6,7 @@
 use std::sync::Arc;
 
 use quant::Codec;
-use rows::Appender;
+use rows::{Appender, give_back};
 use store::DenseFile;
 use task::Task;
 
@@ -55,7 +55,9 @@ pub fn optimize(shared: &Shared, task: &Task) -> Result<()> {
     while derived::step(shared, derived, u32::MAX, task)? {}
     lists::unite(shared, derived)?;
     recall::measure_changed(shared, task)?;
-    save_with(shared, Some(derived), true)
+    let saved = save_with(shared, Some(derived), true);
+    give_back();
+    saved
 }
 
 /// Trains the codes on the rows of now, encodes all rows anew and links them by the new codes; or the lists with the codes in
@@ -69,7 +71,7 @@ pub fn train(shared: &Shared, params: &TrainParams, task: &Task) -> Result<Train
     let spec = shared.codec_spec();
     let needed = match &spec {
         Some(spec) => Codec::needed(spec, shared.format.dims),
-        None if Shape::is_encoded(&shared.options) => Shape::needed(shared.options.lists),
+        None if shared.lists_are_encoded() => Shape::needed(shared.options.lists),
         None => return Err(Error::argument("train: this index keeps no codes (codes: 'none'), there is nothing to train")),
     };
     if (state.live() as usize) < needed {
@@ -90,6 +92,7 @@ pub fn train(shared: &Shared, params: &TrainParams, task: &Task) -> Result<Train
     };
     recall::measure_changed(shared, task)?;
     save_with(shared, Some(derived), true)?;
+    give_back();
     Ok(TrainReport {
         codes: shared.chosen_codes(),
         rows: u64::from(state.live()),

@@ -126,7 +126,7 @@ fn default_probes(state: &State) -> usize {
 
 /// Whether codes have a byte a value.
 fn is_fine(state: &State) -> bool {
-    state.codes.as_ref().is_some_and(|codes| matches!(codes.codec.spec(), CodecSpec::Sq8 | CodecSpec::Rabitq))
+    state.codes.as_ref().is_some_and(|codes| matches!(codes.codec.spec(), CodecSpec::Sq8 | CodecSpec::Rabitq { bits: 8 }))
 }
 
 /// Rows to verify of those that a pool of `ef` found by codes.
@@ -160,11 +160,11 @@ impl Search<'_> {
         // Where a large share of all rows is wanted, walking towards them is more work than comparing all.
         let covered = if self.effort.exact || k > live / 4 { 0 } else { state.covered() };
         if covered > 0 {
-            let found = self.candidates(covered)?;
+            let mut found = self.candidates(covered)?;
             if found.len() < k {
                 return self.nearest_exactly(0..state.rows(), &exact, top);
             }
-            self.verify(&found, &exact, &mut top)?;
+            self.verify(&mut found, &exact, &mut top)?;
         }
         self.nearest_exactly(covered..state.rows(), &exact, top)
     }
@@ -175,30 +175,34 @@ impl Search<'_> {
     }
 
     /// Compares candidates, most promising first, as long as any of them could be among the nearest.
-    fn verify(&self, found: &[Candidate], exact: &Exact<'_>, top: &mut Top<'_>) -> Result<()> {
-        let mut rows: Vec<u32> = found.iter().map(|c| c.row).collect();
+    fn verify(&self, found: &mut [Candidate], exact: &Exact<'_>, top: &mut Top<'_>) -> Result<()> {
         let dense = &self.state.dense;
         let estimated = self.state.over_codes && is_fine(self.state) && std::ptr::eq(self.query.candidates, self.query.verify);
+        let first = if estimated { (top.k + TRIED).min(found.len()) } else { found.len() };
+        if first < found.len() {
+            found.select_nth_unstable(first);
+        }
+        let mut rows: Vec<u32> = found[..first].iter().map(|c| c.row).collect();
         if !estimated {
             dense.contend(self.query.verify, top.k, &mut rows);
         }
         rows.iter().take(top.k).for_each(|&row| self.state.ids.prefetch(row));
-        let first = if estimated { (top.k + TRIED).min(rows.len()) } else { rows.len() };
         let mut squares = 0.0;
-        dense.verify(exact, &rows[..first], self.task, |at, distance| {
+        dense.verify(exact, &rows, self.task, |at, distance| {
             squares += (distance - f64::from(found[at].distance)).powi(2);
             top.push(distance, rows[at]);
         })?;
-        if first == rows.len() {
+        if first == found.len() {
             return Ok(());
         }
         // What the estimates of this query are off by, as those that are known by now say.
         let bound = top.kth() + CERTAIN * (squares / first as f64).sqrt();
-        let rest = first + found[first..].partition_point(|c| f64::from(c.distance) <= bound);
-        dense.verify(exact, &rows[first..rest], self.task, |at, distance| top.push(distance, rows[first + at]))
+        rows.clear();
+        rows.extend(found[first..].iter().filter(|c| f64::from(c.distance) <= bound).map(|c| c.row));
+        dense.verify(exact, &rows, self.task, |at, distance| top.push(distance, rows[at]))
     }
 
-    /// Rows of 0 .. `covered` to verify, most promising first, with estimated distances.
+    /// Rows of 0 .. `covered` to verify, with estimated distances; what lists give comes most promising first.
     pub fn candidates(&self, covered: u32) -> Result<Vec<Candidate>> {
         let (state, query) = (self.state, self.query);
         if let Some(lists) = state.lists.as_ref().filter(|_| state.plan == Plan::Ivf) {

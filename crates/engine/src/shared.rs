@@ -315,7 +315,12 @@ impl Shared {
 
     /// The codec that the options ask for, if any.
     pub fn codec_spec(&self) -> Option<CodecSpec> {
-        self.options.codec_at_size()
+        self.options.codec_of(self.state().plan)
+    }
+
+    /// Whether lists hold codes of their rows.
+    pub fn lists_are_encoded(&self) -> bool {
+        Shape::is_encoded(&self.options, self.state().plan)
     }
 
     /// Notes, once codes are wanted and can be trained, from which rows. Called when rows have been added, so that it
@@ -375,7 +380,7 @@ impl Shared {
         self.train_rows.store(rows, Ordering::Release);
     }
 
-    /// Turns `auto` into a graph where the rows are many. `added`: rows of the batch that arrived, or `None` to
+    /// Turns `auto` into a graph or lists where the rows are many. `added`: rows of the batch that arrived, or `None` to
     /// decide in any case. Never turns back by itself.
     pub fn decide(&self, added: Option<usize>) {
         let state = self.state();
@@ -383,8 +388,10 @@ impl Shared {
         if self.options.coarse == Coarse::Auto && state.plan == Plan::Exact && large {
             let bytes = state.live() as usize * self.format.dims * size_of::<f32>();
             if bytes > EXACT_BYTES {
-                let plan = if self.options.coarse_at_size() == Coarse::Ivf { Plan::Ivf } else { Plan::Hnsw };
-                self.publish(|state| state.plan = plan);
+                // Rows in memory can be read.
+                let plan = self.options.choose(&state).unwrap_or(Plan::Hnsw);
+                let over_codes = self.options.codec_of(plan).is_some();
+                self.publish(|state| (state.plan, state.over_codes) = (plan, over_codes));
             }
         }
     }
@@ -420,7 +427,7 @@ pub struct Parts {
 pub fn first_plan(options: &Options) -> Plan {
     match options.coarse {
         Coarse::Auto => Plan::Exact,
-        Coarse::Flat if options.codec_at_size().is_none() || options.codes == Codes::Auto => Plan::Exact,
+        Coarse::Flat if options.codec_of(Plan::Exact).is_none() || options.codes == Codes::Auto => Plan::Exact,
         Coarse::Flat => Plan::Flat,
         Coarse::Hnsw => Plan::Hnsw,
         Coarse::Ivf => Plan::Ivf,

@@ -5,7 +5,7 @@ use std::sync::Mutex;
 
 use coarse::Space;
 use coarse::hnsw::Coder;
-use kernels::Scorer;
+use kernels::{Metric, Scorer};
 use quant::{CodeScorer, CodeSet, Rabitq};
 use task::Task;
 
@@ -184,6 +184,11 @@ impl Space for CodeSpace<'_> {
 
     fn between_run(&self, set: &mut CodeSet, one: u32, start: u32, out: &mut [f32]) {
         self.codes.codec.between_run(set, one, start, out);
+    }
+
+    /// Nodes are made of these codes alone, and products are no squared distances.
+    fn fills(&self) -> bool {
+        self.codes.rabitq().is_some_and(|codec| codec.metric() != Metric::Dot)
     }
 }
 

@@ -65,10 +65,10 @@ impl Codes {
         self.codec.scorer_of_code(self.row(row), self.strided())
     }
 
-    /// The codec, if it is one that codes neighbours.
+    /// The codec, if it is one that codes neighbours: see [`Rabitq::tells_neighbours`].
     pub fn rabitq(&self) -> Option<&Rabitq> {
         match &*self.codec {
-            Codec::Rabitq(codec) => Some(codec),
+            Codec::Rabitq(codec) if codec.tells_neighbours() => Some(codec),
             _ => None,
         }
     }

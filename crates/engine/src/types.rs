@@ -178,6 +178,8 @@ pub enum Codes {
     None,
     /// A byte a dimension.
     Sq8,
+    /// Half a byte a dimension.
+    Sq4,
     /// A bit a dimension.
     Binary,
     /// Product quantisation.

@@ -5,7 +5,7 @@ mod common;
 use std::collections::BTreeSet;
 use std::path::Path;
 
-use common::{answers, clustered, dims, file, flip, linked};
+use common::{answers, clustered, dims, file, flip, linked, linked_but};
 use engine::{Coarse, Code, Codes, Id, Index, PartialOptions, Placement, SearchParams};
 use task::{Cancel, Task};
 
@@ -109,6 +109,32 @@ fn damaged_links_are_made_again_as_they_were() {
         flip(&file(&path, "graph"), 5_000);
         let index = opened(&path, PartialOptions::default());
         linked(&index);
+        assert!(answers(&index, DIMS, &few()) == before, "{codes:?}");
+    }
+}
+
+/// Rows that were linked and saved a block at a time, as many again having come: `optimize` links them at once, and what was
+/// made of the links before is made anew.
+#[test]
+fn links_made_at_once_take_the_place_of_those_that_were_saved() {
+    for codes in [Codes::None, Codes::Rabitq { bits: 8 }] {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("index");
+        let index = opened(&path, given(codes, Placement::Memory));
+        for first in [0, 5_000] {
+            index.add(clustered(5_000, DIMS, first, first), &Task::new()).unwrap();
+        }
+        linked_but(&index, 1_024);
+        linked_by_closing(&path, index);
+        let in_blocks = std::fs::read(file(&path, "graph")).unwrap();
+        let index = opened(&path, PartialOptions::default());
+        linked(&index);
+        index.optimize(&Task::new()).unwrap();
+        let before = answers(&index, DIMS, &few());
+        index.close().unwrap();
+        assert!(std::fs::read(file(&path, "graph")).unwrap() != in_blocks, "{codes:?}");
+        let index = opened(&path, PartialOptions::default());
+        index.optimize(&Task::new()).unwrap();
         assert!(answers(&index, DIMS, &few()) == before, "{codes:?}");
     }
 }

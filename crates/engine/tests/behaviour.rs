@@ -5,7 +5,7 @@ mod common;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
-use common::{answers, clustered, dims};
+use common::{Random, answers, clustered, dims};
 use engine::{Batch, Coarse, Code, Codes, Id, Index, Metric, PartialOptions, Placement, Query, SearchParams};
 use task::{Cancel, Task};
 
@@ -113,6 +113,34 @@ fn auto_scans_small_indexes_and_takes_what_suits_large_ones() {
         }
         assert!(found * 20 >= wanted * 19, "{wide} {named:?}: {found} of {wanted}");
     }
+}
+
+/// 64 numbers a row, but only 6 that vary: lists of them are not what finds them fastest.
+#[test]
+fn auto_takes_a_graph_where_rows_lie_in_few_dimensions() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("index");
+    let wide = |batch: Batch| Batch { vectors: widened(&batch.vectors, 6, 64), ..batch };
+    let given = PartialOptions { vectors: Some(Placement::Memory), ..dims(64) };
+    let index = Index::open(&path, given, false, &Task::new()).unwrap();
+    index.add(wide(clustered(40_000, 6, 0, 1)), &Task::new()).unwrap();
+    index.optimize(&Task::new()).unwrap();
+    let chosen = |index: &Index| (index.stats().unwrap().coarse, index.stats().unwrap().codes);
+    assert_eq!(chosen(&index), (Coarse::Hnsw, Codes::Rabitq { bits: 8 }));
+    let before = answers(&index, 64, &SearchParams::default());
+    index.close().unwrap();
+    let index = Index::open(&path, PartialOptions::default(), false, &Task::new()).unwrap();
+    assert_eq!(chosen(&index), (Coarse::Hnsw, Codes::Rabitq { bits: 8 }));
+    assert_eq!(index.stats().unwrap().unlinked, 0);
+    index.optimize(&Task::new()).unwrap();
+    assert!(answers(&index, 64, &SearchParams::default()) == before);
+}
+
+/// Rows of `dims` numbers as rows of `wide`, by sums of them that a seed draws.
+fn widened(rows: &[f32], dims: usize, wide: usize) -> Vec<f32> {
+    let axes = Random(5).vector(dims * wide);
+    let sum = |row: &[f32], at: usize| row.iter().zip(axes[at * dims..].iter()).map(|(x, axis)| x * axis).sum();
+    rows.chunks_exact(dims).flat_map(|row| (0..wide).map(|at| sum(row, at)).collect::<Vec<f32>>()).collect()
 }
 
 #[test]

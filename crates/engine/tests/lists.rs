@@ -48,7 +48,15 @@ fn recall(index: &Index, params: &SearchParams) -> f64 {
     f64::from(found as u32) / f64::from(wanted as u32)
 }
 
-const CODES: [Codes; 5] = [Codes::Auto, Codes::None, Codes::Sq8, Codes::Binary, Codes::Pq { bytes: 8, rotate: false }];
+const CODES: [Codes; 7] = [
+    Codes::Auto,
+    Codes::None,
+    Codes::Sq8,
+    Codes::Sq4,
+    Codes::Binary,
+    Codes::Rabitq { bits: 2 },
+    Codes::Pq { bytes: 8, rotate: false },
+];
 
 #[test]
 fn the_nearest_are_found_by_every_kind_of_codes_and_metric() {

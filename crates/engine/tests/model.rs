@@ -151,8 +151,9 @@ fn in_memory_every_metric_and_precision() {
 
 #[test]
 fn in_a_directory_with_every_codec_and_placement() {
-    let codes =
-        [Codes::None, Codes::Sq8, Codes::Binary, Codes::Rabitq { bits: 8 }, Codes::Pq { bytes: 3, rotate: true }, Codes::Auto];
+    let [whole, most, one] = [8, 7, 1].map(|bits| Codes::Rabitq { bits });
+    let pq = Codes::Pq { bytes: 3, rotate: true };
+    let codes = [Codes::None, Codes::Sq8, Codes::Sq4, Codes::Binary, whole, most, one, pq, Codes::Auto];
     for vectors in [Placement::Memory, Placement::Disk] {
         for codes in codes {
             for coarse in [Coarse::Flat, Coarse::Hnsw] {
@@ -166,7 +167,7 @@ fn in_a_directory_with_every_codec_and_placement() {
 
 #[test]
 fn over_codes_with_a_generous_budget_answers_are_exact() {
-    for codes in [Codes::Sq8, Codes::Pq { bytes: 4, rotate: false }] {
+    for codes in [Codes::Sq8, Codes::Sq4, Codes::Rabitq { bits: 3 }, Codes::Pq { bytes: 4, rotate: false }] {
         let directory = tempfile::tempdir().unwrap();
         let options = Options { codes, coarse: Coarse::Flat, vectors: Placement::Disk, ..options(8) };
         run(options, Some(&directory.path().join("index")), 3, 60, true);

@@ -82,6 +82,37 @@ fn the_nearest_are_found_by_every_metric_place_and_precision() {
     }
 }
 
+/// Fewer bits are asked for to save memory, which nodes would take more of than anything else.
+#[test]
+fn fewer_bits_take_less_memory_and_the_graph_is_walked_by_them() {
+    let mut memory = Vec::new();
+    for bits in [1, 2, 4, 7, 8] {
+        let codes = Some(Codes::Rabitq { bits });
+        let given = PartialOptions { codes, vectors: Some(Placement::Disk), ..options(Metric::L2) };
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("index");
+        let index = open(&path, given);
+        fill(&index);
+        index.optimize(&Task::new()).unwrap();
+        let stats = index.stats().unwrap();
+        assert_eq!((stats.coarse, stats.codes, stats.unlinked), (Coarse::Hnsw, Codes::Rabitq { bits }, 0));
+        let more = recall(&index, &ef(250));
+        assert!(more > 0.98, "{bits} bits: {more}");
+        memory.push(stats.memory.codes + stats.memory.graph);
+        let before = answers(&index, &ef(40));
+        index.close().unwrap();
+        let index = open(&path, PartialOptions::default());
+        assert_eq!(index.options().codes, Codes::Rabitq { bits });
+        assert!(bits == 8 || before == answers(&index, &ef(40)), "{bits} bits, opened again");
+        assert!(index.verify(&Task::new()).unwrap().problems.is_empty());
+    }
+    // 64 values are kept, each of which costs an eighth of a byte a bit.
+    for (pair, bits) in memory.windows(2).zip([1, 2, 3]) {
+        assert!(pair[0] + ROWS * 64 / 8 * bits <= pair[1], "{memory:?}");
+    }
+    assert!(memory[4] > memory[3] + ROWS * 32 * (64 / 8 + 12), "{memory:?}");
+}
+
 #[test]
 fn what_is_written_after_the_nodes_were_made_is_found() {
     let folder = tempfile::tempdir().unwrap();

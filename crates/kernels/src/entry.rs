@@ -13,7 +13,7 @@ type Scaled<R> = unsafe fn(&[f32], &[i8], f32) -> R;
 type Centred = unsafe fn(&[f32], &[f32], &[f32], &mut [f32]) -> f32;
 type Rows<Q, R> = unsafe fn(&[Q], Strided<'_>, Pick<'_>, &mut [R]);
 
-/// Distances of float queries, and the loops of k-means.
+/// Distances of float queries, the loops of k-means, and what plain loops do in the registers of any set.
 #[derive(Clone, Copy)]
 pub(crate) struct FloatFns {
     pub dot_f32: Pair<f32, f32>,
@@ -40,6 +40,8 @@ pub(crate) struct FloatFns {
     pub peak: unsafe fn(&[f32]) -> f32,
     pub centred: Centred,
     pub levels: unsafe fn(&[f32], f32, &mut [u8]),
+    pub drop_above: unsafe fn(&mut [f32], &[f32]) -> f32,
+    pub insert_sorted: unsafe fn(&mut [i64], i64),
 }
 
 /// Integer products.
@@ -47,6 +49,8 @@ pub(crate) struct FloatFns {
 pub(crate) struct ByteFns {
     pub dot_u8_i8: unsafe fn(&[u8], &[i8]) -> i32,
     pub rows_dot_u8_i8: Rows<i8, i32>,
+    pub dot_packed_i8: unsafe fn(&[u8], &[i8], u32) -> i32,
+    pub rows_dot_packed_i8: unsafe fn(&[i8], Strided<'_>, Pick<'_>, &mut [i32], u32),
     pub multiply: unsafe fn(&[u8], &[Line], &mut [i32]),
 }
 
@@ -129,6 +133,8 @@ macro_rules! floats {
             peak(x: &[f32]) -> f32 = round::peak(x);
             centred(x: &[f32], centre: &[f32], scale: &[f32], out: &mut [f32]) -> f32 = round::centred(x, centre, scale, out);
             levels(x: &[f32], per_unit: f32, out: &mut [u8]) = round::levels(x, per_unit, out);
+            drop_above(x: &mut [f32], limits: &[f32]) -> f32 = least_left(s, x, limits);
+            insert_sorted(x: &mut [i64], new: i64) = crate::ops::sorted::insert(x, new);
         )
     }};
 }
@@ -136,11 +142,14 @@ macro_rules! floats {
 macro_rules! bytes {
     ($token:ty, $attribute:meta) => {{
         use crate::Strided;
-        use crate::ops::{bytes::*, matrix::Line, rows::*};
+        use crate::ops::{bytes::*, matrix::Line, packed, rows::*};
         crate::entry::entries!(ByteFns, $token, $attribute, s,
             dot_u8_i8(x: &[u8], q: &[i8]) -> i32 = dot(s, x.as_ptr(), q);
             rows_dot_u8_i8(q: &[i8], rows: Strided<'_>, pick: Pick<'_>, out: &mut [i32]) =
                 score(ByteRow { s, q }, rows, pick, out);
+            dot_packed_i8(x: &[u8], q: &[i8], bits: u32) -> i32 = packed::dot(s, x.as_ptr(), q, bits);
+            rows_dot_packed_i8(q: &[i8], rows: Strided<'_>, pick: Pick<'_>, out: &mut [i32], bits: u32) =
+                score(packed::PackedRow { s, q, bits }, rows, pick, out);
             multiply(q: &[u8], lines: &[Line], out: &mut [i32]) = crate::ops::matrix::multiply(s, q, lines, out);
         )
     }};

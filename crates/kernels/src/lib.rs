@@ -23,7 +23,10 @@ mod strided;
 #[cfg(test)]
 mod tests;
 
-pub use kernels::{ByteMatrix, Factors, Kernels, Near, NibbleTables, bf16, block_bytes, pack_nibbles, unpack_nibbles};
+pub use kernels::{
+    ByteMatrix, Factors, Kernels, Near, NibbleTables, bf16, block_bytes, pack_bits, pack_nibbles, packed_bytes, unpack_bits,
+    unpack_nibbles,
+};
 pub use metric::Metric;
 pub use prefetch::prefetch_at;
 pub use scorer::Scorer;

@@ -5,7 +5,7 @@
 mod common;
 
 use common::sets;
-use kernels::{Factors, Near, NibbleTables, Strided, block_bytes};
+use kernels::{Factors, Near, NibbleTables, Strided, block_bytes, packed_bytes};
 
 const PAGE: usize = 1 << 16; // a multiple of every page size in use
 
@@ -61,10 +61,15 @@ fn nothing_beside_the_slices_is_touched() {
                 total += k.exact_dot_i8(q, b.slice(n, at_end)) + k.exact_l2_i8(q, b.slice(n, at_end), 1.0);
                 if n > 0 {
                     total += k.argmin(q) as f64;
+                    total += f64::from(k.drop_above(&mut q.to_vec(), b.slice(n, at_end)));
                 }
                 assert_eq!(total, 0.0);
                 let x: &[u8] = a.slice(n, at_end);
                 assert_eq!(k.dot_u8_i8(x, b.slice(n, at_end)), 0);
+                for bits in 1..8 {
+                    assert_eq!(k.dot_packed_i8(b.slice(packed_bytes(n, bits), at_end), a.slice(n, at_end), bits), 0);
+                }
+                let x: &[u8] = a.slice(n, at_end);
                 assert_eq!(k.hamming(x, b.slice(n, at_end)) + k.and_popcount(x, b.slice(n, at_end)), 0);
                 k.table_l2(b.slice(3, at_end), a.slice(3 * n, at_end), n, c.slice(n, at_end));
                 k.table_dot(b.slice(3, at_end), a.slice(3 * n, at_end), n, c.slice(n, at_end));

@@ -3,7 +3,7 @@
 mod common;
 
 use common::{LONGEST, Random, sets};
-use kernels::{ByteMatrix, Strided};
+use kernels::{ByteMatrix, Strided, pack_bits, packed_bytes, unpack_bits};
 
 fn dot(x: &[u8], q: &[i8]) -> i32 {
     x.iter().zip(q).map(|(&x, &q)| i32::from(x) * i32::from(q)).sum()
@@ -55,6 +55,67 @@ fn planes_weigh_by_their_place() {
                 let mut out = [0];
                 k.gather_and_popcount4(&planes, len, Strided::new(&code, len, 1), &[0], &mut out);
                 assert_eq!(out, [expected], "{len} on {}", k.simd());
+            }
+        }
+    }
+}
+
+/// Where the format says that the lowest `width` bits above `below` of value `i` of `n` lie.
+fn in_piece(piece: &[u8], n: usize, width: usize, i: usize) -> u8 {
+    let bytes = (n * width).div_ceil(8);
+    piece[i % bytes] >> (width * (i / bytes)) & ((1 << width) - 1)
+}
+
+#[test]
+fn packed_values_lie_where_the_format_says_and_multiply_as_bytes_do() {
+    let mut random = Random(14);
+    for n in (0..=if cfg!(miri) { 40 } else { 150 }).chain([512, 1023]) {
+        for bits in 1..8 {
+            let values: Vec<u8> = random.bytes(n).iter().map(|value| value & ((1 << bits) - 1)).collect();
+            let mut packed = vec![0xAA; packed_bytes(n, bits)];
+            pack_bits(&values, bits, &mut packed);
+            let (mut level, mut rest) = (vec![0; n], &packed[..]);
+            for width in [4, 2, 1].into_iter().filter(|width| bits as usize & width != 0) {
+                let piece;
+                (piece, rest) = rest.split_at((n * width).div_ceil(8));
+                level.iter_mut().enumerate().for_each(|(i, level)| *level = *level << width | in_piece(piece, n, width, i));
+            }
+            assert!(level == values && rest.is_empty(), "{n} values of {bits} bits");
+            let mut unpacked = vec![0xAA; n];
+            unpack_bits(&packed, bits, &mut unpacked);
+            assert_eq!(unpacked, values, "{n} values of {bits} bits");
+            // what lies in no value's place does not matter
+            let any = random.bytes(packed.len());
+            unpack_bits(&any, bits, &mut unpacked);
+            let start = random.below(9);
+            let q = random.signed(start + n);
+            let odd = [random.bytes(start), any.clone()].concat();
+            for k in sets() {
+                assert_eq!(
+                    k.dot_packed_i8(&packed, &q[start..], bits),
+                    dot(&values, &q[start..]),
+                    "{n} of {bits} on {}",
+                    k.simd()
+                );
+                let got = k.dot_packed_i8(&odd[start..], &q[start..], bits);
+                assert_eq!(got, dot(&unpacked, &q[start..]), "{n} of {bits} on {}", k.simd());
+            }
+        }
+    }
+}
+
+#[test]
+fn packed_values_do_not_saturate() {
+    for (n, bits) in [64, 1000, 130_560].into_iter().flat_map(|n| (1..8).map(move |bits| (n, bits))) {
+        for k in sets() {
+            for q in [-128, 127] {
+                let expected = ((1 << bits) - 1) * i32::from(q) * n as i32;
+                assert_eq!(
+                    k.dot_packed_i8(&vec![255; packed_bytes(n, bits)], &vec![q; n], bits),
+                    expected,
+                    "{bits} {q} {}",
+                    k.simd()
+                );
             }
         }
     }

@@ -4,7 +4,9 @@ mod common;
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
-use kernels::{Factors, Near, NibbleTables, Strided, kernels_for, pack_nibbles, unpack_nibbles};
+use kernels::{
+    Factors, Near, NibbleTables, Strided, kernels_for, pack_bits, pack_nibbles, packed_bytes, unpack_bits, unpack_nibbles,
+};
 
 /// Asserts that `f` panics on every instruction set, and that the message says `says`.
 #[track_caller]
@@ -59,6 +61,8 @@ fn every_many(k: &kernels::Kernels, which: usize, rows: Strided, ids: Option<&[u
         (6, None) => k.scan_dot_u8_i8(&[1; 8], rows, start, &mut i),
         (7, Some(ids)) => k.gather_adc(lut, 8, rows, ids, &mut f),
         (7, None) => k.scan_adc(lut, 8, rows, start, &mut f),
+        (8, Some(ids)) => k.gather_dot_packed_i8(&[1; 16], 4, rows, ids, &mut i),
+        (8, None) => k.scan_dot_packed_i8(&[1; 16], 4, rows, start, &mut i),
         (_, Some(ids)) => k.gather_and_popcount4(&[1; 32], 8, rows, ids, &mut u),
         (_, None) => k.scan_and_popcount4(&[1; 32], 8, rows, start, &mut u),
     }
@@ -67,7 +71,7 @@ fn every_many(k: &kernels::Kernels, which: usize, rows: Strided, ids: Option<&[u
 #[test]
 fn rows_that_do_not_exist() {
     let bytes = [0; 80];
-    for which in 0..9 {
+    for which in 0..10 {
         let rows = Strided::new(&bytes, 16, 5);
         for simd in kernels::available() {
             let k = kernels_for(simd).expect("available");
@@ -84,6 +88,23 @@ fn rows_that_do_not_exist() {
         let narrow = Strided::new(&bytes, 7, 5);
         panics("8 bytes to read in rows of 7", |k| every_many(k, which, narrow, Some(&[0]), 0, 1));
         panics("8 bytes to read in rows of 7", |k| every_many(k, which, narrow, None, 0, 1));
+    }
+}
+
+#[test]
+fn packed_values_of_wrong_lengths() {
+    panics("lengths differ: 3 and 2", |k| k.dot_packed_i8(&[0; 3], &[0; 4], 4));
+    panics("lengths differ: 1 and 2", |_| pack_bits(&[0; 3], 4, &mut [0]));
+    panics("lengths differ: 2 and 3", |_| unpack_bits(&[0; 2], 7, &mut [0]));
+    let rows = Strided::new(&[0; 80], 16, 5);
+    for bits in [0, 8, u32::MAX] {
+        let says = "values of";
+        panics(says, |_| packed_bytes(1, bits));
+        panics(says, |_| pack_bits(&[0], bits, &mut [0]));
+        panics(says, |_| unpack_bits(&[0], bits, &mut [0]));
+        panics(says, |k| k.dot_packed_i8(&[0], &[0], bits));
+        panics(says, |k| k.gather_dot_packed_i8(&[0], bits, rows, &[0], &mut [0]));
+        panics(says, |k| k.scan_dot_packed_i8(&[0], bits, rows, 0, &mut [0]));
     }
 }
 
@@ -124,21 +145,27 @@ fn half_bytes_of_wrong_lengths() {
         }
         scan_nibbles(k, 0, 0, 0, Factors::None);
     }
-    panics("65 bytes in blocks of 64", |k| scan_nibbles(k, 65, 64, 2, Factors::None));
+    panics("65 bytes in 2 blocks of 64", |k| scan_nibbles(k, 65, 64, 2, Factors::None));
     panics("lengths differ: 63 and 64", |k| scan_nibbles(k, 128, 63, 2, Factors::None));
-    panics("lengths differ: 96 and 64", |k| scan_nibbles(k, 128, 64, 3, Factors::None));
-    panics("lengths differ: 32 and 64", |k| scan_nibbles(k, 128, 64, 1, Factors::None));
+    panics("128 bytes in 3 blocks of 64", |k| scan_nibbles(k, 128, 64, 3, Factors::None));
+    panics("128 bytes in 1 blocks of 64", |k| scan_nibbles(k, 128, 64, 1, Factors::None));
     panics("lengths differ: 63 and 64", |k| scan_nibbles(k, 128, 64, 2, Factors::Add(&[0.0; 63])));
     let (short, long) = (&[0; 63][..], &[0; 64][..]);
     panics("lengths differ: 63 and 64", |k| scan_nibbles(k, 128, 64, 2, Factors::MulAdd { mul: short, add: long }));
     panics("lengths differ: 63 and 64", |k| scan_nibbles(k, 128, 64, 2, Factors::MulAdd { mul: long, add: short }));
-    panics("0 bytes in blocks of 0", |k| {
+    panics("0 bytes in 0 blocks of 0", |k| {
         let found = Near { bound: 0.0, estimates: &mut [], marks: &mut [] };
         k.scan_nibbles(&NibbleTables::default(), &[], 0.0, Factors::None, found);
     });
     panics("5 codes in rows of 2", |_| pack_nibbles(&[0; 5], 2, &mut Vec::new()));
     panics("0 codes in rows of 0", |_| pack_nibbles(&[], 0, &mut Vec::new()));
     panics("out of bounds", |_| unpack_nibbles(&[0; 64], 32, &mut [0]));
+}
+
+#[test]
+#[should_panic]
+fn limits_of_another_length() {
+    kernels::kernels().drop_above(&mut [0.0; 3], &[0.0; 4]);
 }
 
 #[test]

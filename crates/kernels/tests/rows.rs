@@ -3,7 +3,7 @@
 mod common;
 
 use common::{Random, sets};
-use kernels::{Kernels, Strided};
+use kernels::{Kernels, Strided, packed_bytes};
 
 const DIMS: [usize; 18] = [0, 1, 2, 3, 7, 8, 15, 16, 17, 31, 33, 63, 64, 65, 100, 112, 129, 260];
 const ROWS: usize = 83;
@@ -164,6 +164,25 @@ fn integers_equal_pairs() {
                 |row| (0..4).map(|b| k.and_popcount(&planes[b * n..][..n], &row[..n]) << b).sum(),
                 |rows, ids, out| k.gather_and_popcount4(&planes, n, rows, ids, out),
                 |rows, start, out| k.scan_and_popcount4(&planes, n, rows, start, out),
+            );
+        }
+    }
+}
+
+#[test]
+fn packed_values_equal_pairs() {
+    let mut random = Random(25);
+    for (n, bits) in DIMS.into_iter().flat_map(|n| (1..8).map(move |bits| (n, bits))) {
+        let (q, bytes) = (random.signed(n), packed_bytes(n, bits));
+        let data = Data::new(&mut random, bytes);
+        for k in sets() {
+            check(
+                &format!("dot_packed_i8 of {n} of {bits} bits on {}", k.simd()),
+                &mut random,
+                &data,
+                |row| k.dot_packed_i8(&row[..bytes], &q, bits),
+                |rows, ids, out| k.gather_dot_packed_i8(&q, bits, rows, ids, out),
+                |rows, start, out| k.scan_dot_packed_i8(&q, bits, rows, start, out),
             );
         }
     }

@@ -76,3 +76,41 @@ fn prefetch_takes_anything() {
         }
     }
 }
+
+#[test]
+fn what_is_above_its_limit_is_dropped() {
+    let mut random = Random(33);
+    let values = [1.0, 2.0, -3.0, 0.5, 0.0, -0.0, f32::NAN, f32::INFINITY, f32::NEG_INFINITY, 1e-45];
+    for n in (0..=common::LONGEST).step_by(if cfg!(miri) { 7 } else { 1 }) {
+        let mut draw = || -> Vec<f32> { (0..n).map(|_| values[random.below(values.len())]).collect() };
+        let (x, limits) = (draw(), draw());
+        let left: Vec<f32> = x.iter().zip(&limits).map(|(&x, &limit)| if limit < x { f32::INFINITY } else { x }).collect();
+        let least = left.iter().copied().filter(|x| !x.is_nan()).fold(f32::INFINITY, f32::min);
+        for k in sets() {
+            let mut dropped = x.clone();
+            assert_eq!(k.drop_above(&mut dropped, &limits), least, "{n} on {}", k.simd());
+            assert!(dropped.iter().zip(&left).all(|(a, b)| a.to_bits() == b.to_bits()), "{n} on {}", k.simd());
+        }
+    }
+}
+
+#[test]
+fn a_number_goes_where_it_belongs_in_a_sorted_list() {
+    let mut random = Random(34);
+    for n in (0..=common::LONGEST).step_by(if cfg!(miri) { 7 } else { 1 }) {
+        // few values, so that many are equal, and the ends of the range
+        let values = [i64::MIN, -7, -1, 0, 1, 2, 3, 1 << 40, i64::MAX];
+        let mut sorted: Vec<i64> = (0..n).map(|_| values[random.below(values.len())]).collect();
+        sorted.sort_unstable();
+        for new in values {
+            let mut wanted = [sorted.clone(), vec![new]].concat();
+            wanted.sort_unstable();
+            for k in sets() {
+                let mut list = [sorted.clone(), vec![12_345]].concat();
+                k.insert_sorted(&mut list, new);
+                assert_eq!(list, wanted, "{new} into {n} on {}", k.simd());
+            }
+        }
+    }
+    sets().iter().for_each(|k| k.insert_sorted(&mut [], 1));
+}

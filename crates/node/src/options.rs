@@ -13,7 +13,7 @@ pub struct NativeOptions {
     pub metric: Option<String>,
     /// `auto`, `flat`, `hnsw`, `ivf`.
     pub coarse: Option<String>,
-    /// `auto`, `none`, `sq8`, `binary`, `pq`, `rabitq`.
+    /// `auto`, `none`, `sq8`, `sq4`, `binary`, `pq`, `rabitq`.
     pub codes: Option<String>,
     /// Of `pq`: bytes a vector.
     pub pq_bytes: Option<u32>,
@@ -44,7 +44,7 @@ pub struct NativeOptions {
 /// Codes by their public names.
 #[napi(object, object_from_js = false)]
 pub struct NativeCodes {
-    /// `auto`, `none`, `sq8`, `binary`, `pq`, `rabitq`.
+    /// `auto`, `none`, `sq8`, `sq4`, `binary`, `pq`, `rabitq`.
     pub codes: String,
     /// Of `pq`: bytes a vector.
     pub pq_bytes: Option<u32>,
@@ -86,6 +86,7 @@ impl NativeOptions {
             "auto" => Ok(Codes::Auto),
             "none" => Ok(Codes::None),
             "sq8" => Ok(Codes::Sq8),
+            "sq4" => Ok(Codes::Sq4),
             "binary" => Ok(Codes::Binary),
             "pq" => {
                 let bytes = self.pq_bytes.ok_or_else(|| Error::new(Code::Argument, "codes.bytes: missing"))? as usize;
@@ -128,6 +129,7 @@ impl From<Codes> for NativeCodes {
             Codes::Auto => plain("auto"),
             Codes::None => plain("none"),
             Codes::Sq8 => plain("sq8"),
+            Codes::Sq4 => plain("sq4"),
             Codes::Binary => plain("binary"),
             Codes::Pq { bytes, rotate } => Self { pq_bytes: Some(bytes as u32), pq_rotate: Some(rotate), ..plain("pq") },
             Codes::Rabitq { bits } => Self { rabitq_bits: Some(u32::from(bits)), ..plain("rabitq") },

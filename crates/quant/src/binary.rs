@@ -8,7 +8,7 @@ use task::{Aborted, Task};
 use wire::{Reader, Writer};
 
 /// Rows averaged for the centre.
-const SAMPLE_ROWS: usize = 1 << 16;
+pub(crate) const SAMPLE_ROWS: usize = 1 << 16;
 /// Planes of the query: its values have 4 bits.
 const PLANES: usize = 4;
 /// Factors of a code row after its bits: the scale (`f32`) and the number of ones (`u16`).

@@ -1,5 +1,6 @@
+use crate::levels::Levels;
 use crate::scorer::{CodeScorer, Query};
-use crate::{Binary, Pq, Rabitq, Sq8};
+use crate::{Binary, Pq, Rabitq, Sq};
 use kernels::{Metric, Strided};
 use task::{Aborted, Task};
 use wire::{Error, Reader, Writer};
@@ -12,6 +13,8 @@ pub const MAX_DIMS: usize = 65_535;
 pub enum CodecSpec {
     /// One byte a dimension.
     Sq8,
+    /// Half a byte a dimension.
+    Sq4,
     /// One bit a dimension, and six bytes.
     Binary,
     /// Product quantisation.
@@ -22,15 +25,18 @@ pub enum CodecSpec {
         /// matrix of `dims` x `dims`. Beyond 1,024 dimensions, blocks of at most so many are rotated.
         rotate: bool,
     },
-    /// A byte a value that is kept, and eight bytes.
-    Rabitq,
+    /// Some bits of each value that is kept, and eight bytes.
+    Rabitq {
+        /// Bits a value, 1 to 8.
+        bits: u8,
+    },
 }
 
 /// A trained codec.
 #[derive(Debug, Clone, PartialEq)]
 pub enum Codec {
-    /// See [`Sq8`].
-    Sq8(Sq8),
+    /// See [`Sq`].
+    Sq(Sq),
     /// See [`Binary`].
     Binary(Binary),
     /// See [`Pq`].
@@ -43,7 +49,7 @@ pub enum Codec {
 macro_rules! each {
     ($self:expr, $codec:ident => $call:expr) => {
         match $self {
-            Codec::Sq8($codec) => $call,
+            Codec::Sq($codec) => $call,
             Codec::Binary($codec) => $call,
             Codec::Pq($codec) => $call,
             Codec::Rabitq($codec) => $call,
@@ -55,11 +61,21 @@ impl Codec {
     /// How many rows suffice to train: more make little difference, fewer still work.
     pub fn needed(spec: &CodecSpec, dims: usize) -> usize {
         match spec {
-            CodecSpec::Sq8 | CodecSpec::Binary => 256,
+            CodecSpec::Sq8 | CodecSpec::Sq4 | CodecSpec::Binary => 256,
             CodecSpec::Pq { rotate: false, .. } => 256 * 16,
-            CodecSpec::Rabitq => 2048.max(dims),
+            CodecSpec::Rabitq { .. } => 2048.max(dims),
             // A covariance of few rows has axes by chance only.
             CodecSpec::Pq { rotate: true, .. } => (256 * 16).max(4 * dims),
+        }
+    }
+
+    /// How many rows are looked at, at most: of a larger sample so many are drawn.
+    pub fn most(spec: &CodecSpec, dims: usize) -> usize {
+        match spec {
+            CodecSpec::Sq8 | CodecSpec::Sq4 => crate::sq::SAMPLE_ROWS,
+            CodecSpec::Binary => crate::binary::SAMPLE_ROWS,
+            CodecSpec::Pq { .. } => Pq::sample_rows(dims),
+            CodecSpec::Rabitq { .. } => crate::rabitq::SAMPLE_ROWS,
         }
     }
 
@@ -73,18 +89,19 @@ impl Codec {
     /// [`Aborted`] once `task` is cancelled, within about 2 seconds.
     ///
     /// # Panics
-    /// If `dims` is not 1 to [`MAX_DIMS`], `sample` is not whole rows, or a PQ's `bytes` are not 1 to `dims`.
+    /// If `dims` is not 1 to [`MAX_DIMS`], `sample` is not whole rows, a PQ's `bytes` are not 1 to `dims`, or a rabitq's `bits` not 1 to 8.
     pub fn train(spec: &CodecSpec, metric: Metric, dims: usize, sample: &[f32], seed: u64, task: &Task) -> Result<Self, Aborted> {
         assert!((1..=MAX_DIMS).contains(&dims), "{dims} dimensions");
         assert_eq!(sample.len() % dims, 0, "a sample of rows that are not whole");
         Ok(match *spec {
-            CodecSpec::Sq8 => Self::Sq8(Sq8::train(metric, dims, sample, seed, task)?),
+            CodecSpec::Sq8 => Self::Sq(Sq::train(Levels::BYTES, metric, dims, sample, seed, task)?),
+            CodecSpec::Sq4 => Self::Sq(Sq::train(Levels::NIBBLES, metric, dims, sample, seed, task)?),
             CodecSpec::Binary => Self::Binary(Binary::train(metric, dims, sample, seed, task)?),
             CodecSpec::Pq { bytes, rotate } => {
                 assert!((1..=dims).contains(&bytes), "pq of {bytes} bytes for {dims} dimensions");
                 Self::Pq(Pq::train(metric, dims, bytes, rotate, sample, seed, task)?)
             }
-            CodecSpec::Rabitq => Self::Rabitq(Rabitq::train(metric, dims, sample, seed, task)?),
+            CodecSpec::Rabitq { bits } => Self::Rabitq(Rabitq::train(Levels::of_bits(bits), metric, dims, sample, seed, task)?),
         })
     }
 
@@ -101,10 +118,11 @@ impl Codec {
     /// What it is. A PQ of one byte is never rotated and says so.
     pub fn spec(&self) -> CodecSpec {
         match self {
-            Self::Sq8(_) => CodecSpec::Sq8,
+            Self::Sq(sq) if sq.levels() == Levels::NIBBLES => CodecSpec::Sq4,
+            Self::Sq(_) => CodecSpec::Sq8,
             Self::Binary(_) => CodecSpec::Binary,
             Self::Pq(pq) => CodecSpec::Pq { bytes: pq.code_bytes(), rotate: pq.rotates() },
-            Self::Rabitq(_) => CodecSpec::Rabitq,
+            Self::Rabitq(codec) => CodecSpec::Rabitq { bits: codec.levels().bits() },
         }
     }
 
@@ -140,7 +158,7 @@ impl Codec {
         assert_eq!(query.len(), self.dims(), "a query of other dimensions");
         assert!(codes.is_empty() || codes.stride() >= self.code_bytes(), "rows shorter than codes");
         let query = match self {
-            Self::Sq8(codec) => Query::Sq8(codec.query(query)),
+            Self::Sq(codec) => Query::Sq(codec.query(query)),
             Self::Binary(codec) => Query::Binary(codec.query(query)),
             Self::Pq(codec) => Query::Pq(codec.query(query)),
             Self::Rabitq(codec) => Query::Rabitq(codec.query(query)),
@@ -177,7 +195,7 @@ impl Codec {
         match self {
             Self::Pq(pq) => CodeScorer { codes, query: Query::Pq(pq.query_turned(&expanded())) },
             Self::Rabitq(codec) => CodeScorer { codes, query: Query::Rabitq(codec.query_of_code(code)) },
-            Self::Sq8(_) | Self::Binary(_) => self.scorer(&expanded(), codes),
+            Self::Sq(_) | Self::Binary(_) => self.scorer(&expanded(), codes),
         }
     }
 
@@ -188,11 +206,13 @@ impl Codec {
 
     /// Writes it so that [`read`](Self::read) gives it back to the bit.
     pub fn write(&self, w: &mut Writer) {
-        w.u8(match self {
-            Self::Sq8(_) => 0,
-            Self::Binary(_) => 1,
-            Self::Pq(_) => 2,
-            Self::Rabitq(_) => 3,
+        w.u8(match self.spec() {
+            CodecSpec::Sq8 => 0,
+            CodecSpec::Binary => 1,
+            CodecSpec::Pq { .. } => 2,
+            CodecSpec::Rabitq { bits: 8 } => 3,
+            CodecSpec::Sq4 => 4,
+            CodecSpec::Rabitq { .. } => 5,
         });
         w.u8(match self.metric() {
             Metric::Cosine => 0,
@@ -200,6 +220,11 @@ impl Codec {
             Metric::L2 => 2,
         });
         w.u32(self.dims() as u32);
+        if let Self::Rabitq(codec) = self
+            && codec.levels() != Levels::BYTES
+        {
+            w.u8(codec.levels().bits() - 1);
+        }
         each!(self, codec => codec.write(w));
     }
 
@@ -209,7 +234,7 @@ impl Codec {
     /// # Errors
     /// Where the bytes are not a codec's.
     pub fn read(r: &mut Reader) -> Result<Self, Error> {
-        let kind = r.variant(4)?;
+        let kind = r.variant(6)?;
         let metric = match r.variant(3)? {
             0 => Metric::Cosine,
             1 => Metric::Dot,
@@ -220,10 +245,16 @@ impl Codec {
             return Err(r.error(format!("{dims} dimensions")));
         }
         Ok(match kind {
-            0 => Self::Sq8(Sq8::read(metric, dims, r)?),
+            0 => Self::Sq(Sq::read(Levels::BYTES, metric, dims, r)?),
             1 => Self::Binary(Binary::read(metric, dims, r)?),
             2 => Self::Pq(Pq::read(metric, dims, r)?),
-            _ => Self::Rabitq(Rabitq::read(metric, dims, r)?),
+            3 => Self::Rabitq(Rabitq::read(Levels::BYTES, metric, dims, r)?),
+            4 => Self::Sq(Sq::read(Levels::NIBBLES, metric, dims, r)?),
+            _ => {
+                // 1 to 7: bytes are a kind of their own.
+                let levels = Levels::of_bits(1 + r.variant(7)?);
+                Self::Rabitq(Rabitq::read(levels, metric, dims, r)?)
+            }
         })
     }
 }

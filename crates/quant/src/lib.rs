@@ -10,6 +10,7 @@
 
 mod binary;
 mod codec;
+mod levels;
 mod pq;
 mod rabitq;
 mod residual;
@@ -17,7 +18,7 @@ mod rotation;
 mod rows;
 mod scorer;
 mod set;
-mod sq8;
+mod sq;
 mod wire_form;
 
 #[cfg(test)]
@@ -30,4 +31,4 @@ pub use rabitq::{Bits, Neighbour, Rabitq};
 pub use residual::{Residual, ResidualScratch};
 pub use scorer::CodeScorer;
 pub use set::CodeSet;
-pub use sq8::Sq8;
+pub use sq::Sq;

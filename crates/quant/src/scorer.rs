@@ -1,7 +1,7 @@
 use crate::binary::BinaryQuery;
 use crate::pq::PqQuery;
 use crate::rabitq::RabitqQuery;
-use crate::sq8::Sq8Query;
+use crate::sq::SqQuery;
 use kernels::{NibbleTables, Scorer, Strided};
 
 /// Rows whose integer products are kept on the stack at a time.
@@ -17,7 +17,7 @@ pub struct CodeScorer<'a> {
 }
 
 pub(crate) enum Query {
-    Sq8(Sq8Query),
+    Sq(SqQuery),
     Binary(BinaryQuery),
     Pq(PqQuery),
     Rabitq(RabitqQuery),
@@ -40,7 +40,7 @@ impl Scorer for CodeScorer<'_> {
     fn score(&mut self, rows: &[u32], out: &mut [f32]) {
         assert_eq!(rows.len(), out.len(), "rows and scores differ in number");
         match &self.query {
-            Query::Sq8(query) => query.score(self.codes, rows, out),
+            Query::Sq(query) => query.score(self.codes, rows, out),
             Query::Binary(query) => query.score(self.codes, rows, out),
             Query::Pq(query) => query.score(self.codes, rows, out),
             Query::Rabitq(query) => query.score(self.codes, rows, out),
@@ -49,7 +49,7 @@ impl Scorer for CodeScorer<'_> {
 
     fn score_range(&mut self, start: u32, out: &mut [f32]) {
         match &self.query {
-            Query::Sq8(query) => query.score_range(self.codes, start, out),
+            Query::Sq(query) => query.score_range(self.codes, start, out),
             Query::Binary(query) => query.score_range(self.codes, start, out),
             Query::Pq(query) => query.score_range(self.codes, start, out),
             Query::Rabitq(query) => query.score_range(self.codes, start, out),

@@ -4,6 +4,7 @@ use kernels::{Metric, Strided, kernels};
 
 use crate::Codec;
 use crate::rabitq::RabitqSet;
+use crate::sq::SqSet;
 
 /// Code rows brought together to be compared; reused from one set to the next.
 #[derive(Default)]
@@ -11,7 +12,8 @@ pub struct CodeSet {
     /// Decoded rows, where that is what is compared.
     values: Vec<f32>,
     /// Codes, where they are compared as they are.
-    codes: RabitqSet,
+    rabitq: RabitqSet,
+    sq: SqSet,
 }
 
 impl Codec {
@@ -20,8 +22,10 @@ impl Codec {
     /// # Panics
     /// If a code is not of [`code_bytes`](Self::code_bytes).
     pub fn gather<'a>(&self, codes: impl ExactSizeIterator<Item = &'a [u8]>, set: &mut CodeSet) {
-        if let Self::Rabitq(codec) = self {
-            return set.codes.gather(codec, codes);
+        match self {
+            Self::Rabitq(codec) => return set.rabitq.gather(codec, codes),
+            Self::Sq(codec) => return set.sq.gather(codec, codes),
+            Self::Binary(_) | Self::Pq(_) => {}
         }
         set.values.resize(codes.len() * self.dims(), 0.0);
         for (code, values) in codes.zip(set.values.chunks_exact_mut(self.dims())) {
@@ -38,7 +42,7 @@ impl Codec {
         let (mut set, mut distances) = (CodeSet::default(), vec![0.0; places.len()]);
         self.gather(codes, &mut set);
         let mut sum = |one| {
-            self.between(&set, one, &places, &mut distances);
+            self.between(&mut set, one, &places, &mut distances);
             distances.iter().sum::<f32>()
         };
         let sums = places.iter().map(|&one| (sum(one), one as usize));
@@ -49,9 +53,11 @@ impl Codec {
     ///
     /// # Panics
     /// If there are no such places, or `out` is not as long as `others`.
-    pub fn between(&self, set: &CodeSet, one: u32, others: &[u32], out: &mut [f32]) {
-        if let Self::Rabitq(codec) = self {
-            return set.codes.between(codec, one, others, out);
+    pub fn between(&self, set: &mut CodeSet, one: u32, others: &[u32], out: &mut [f32]) {
+        match self {
+            Self::Rabitq(codec) => return set.rabitq.between(codec, one, others, out),
+            Self::Sq(codec) => return set.sq.between(codec, one, others, out),
+            Self::Binary(_) | Self::Pq(_) => {}
         }
         let dims = self.dims();
         let rows = Strided::new(bytemuck::cast_slice(&set.values), dims * size_of::<f32>(), set.values.len() / dims);
@@ -70,8 +76,10 @@ impl Codec {
     /// # Panics
     /// If there are no such places.
     pub fn between_run(&self, set: &mut CodeSet, one: u32, start: u32, out: &mut [f32]) {
-        if let Self::Rabitq(codec) = self {
-            return set.codes.between_run(codec, one, start, out);
+        match self {
+            Self::Rabitq(codec) => return set.rabitq.between_run(codec, one, start, out),
+            Self::Sq(codec) => return set.sq.between_run(codec, one, start, out),
+            Self::Binary(_) | Self::Pq(_) => {}
         }
         let dims = self.dims();
         let rows = Strided::new(bytemuck::cast_slice(&set.values), dims * size_of::<f32>(), set.values.len() / dims);

@@ -1,6 +1,6 @@
 //! Behaviour of all codecs, against `decode` and naive `f64` distances.
 
-use crate::{Codec, CodecSpec};
+use crate::{CodeSet, Codec, CodecSpec};
 use cluster::Random;
 use kernels::{Metric, Scorer, Strided};
 use std::sync::{Arc, Mutex};
@@ -14,13 +14,22 @@ fn pq(bytes: usize, rotate: bool) -> CodecSpec {
 }
 
 /// Every kind of codec, for rows of at least 7 dimensions.
-fn specs() -> [CodecSpec; 6] {
-    [CodecSpec::Sq8, CodecSpec::Binary, pq(5, false), pq(7, true), pq(1, false), CodecSpec::Rabitq]
+fn specs() -> [CodecSpec; 10] {
+    let [eight, one, three, four] = [8, 1, 3, 4].map(rabitq);
+    [CodecSpec::Sq8, CodecSpec::Sq4, CodecSpec::Binary, pq(5, false), pq(7, true), pq(1, false), eight, one, three, four]
+}
+
+fn rabitq(bits: u8) -> CodecSpec {
+    CodecSpec::Rabitq { bits }
+}
+
+fn is_rabitq(spec: CodecSpec) -> bool {
+    matches!(spec, CodecSpec::Rabitq { .. })
 }
 
 /// Those whose estimates are distances to decoded rows: a rabitq row keeps its own length besides.
 fn plain_specs() -> impl Iterator<Item = CodecSpec> {
-    specs().into_iter().filter(|spec| *spec != CodecSpec::Rabitq)
+    specs().into_iter().filter(|&spec| !is_rabitq(spec))
 }
 
 /// `n` rows with correlated dimensions of unequal width around a centre: a few hidden values mixed, and noise.
@@ -94,7 +103,7 @@ fn tolerance(codec: &Codec, query: &[f64], row: &[f32]) -> f64 {
     let bytes = codec.code_bytes();
     let (low, high) = (decode(codec, &vec![0; bytes]), decode(codec, &vec![255; bytes]));
     let centre: Vec<f64> = match codec.spec() {
-        CodecSpec::Sq8 => low.iter().zip(&high).map(|(&a, &b)| (f64::from(a) + f64::from(b)) / 2.0).collect(),
+        CodecSpec::Sq8 | CodecSpec::Sq4 => low.iter().zip(&high).map(|(&a, &b)| (f64::from(a) + f64::from(b)) / 2.0).collect(),
         _ => low.iter().map(|&x| f64::from(x)).collect(),
     };
     let query: Vec<f64> = query.iter().zip(&centre).map(|(q, c)| if codec.metric() == Metric::L2 { q - c } else { *q }).collect();
@@ -102,9 +111,9 @@ fn tolerance(codec: &Codec, query: &[f64], row: &[f32]) -> f64 {
     let span = query.iter().copied().fold(f64::NEG_INFINITY, f64::max) - query.iter().copied().fold(f64::INFINITY, f64::min);
     let greatest = query.iter().fold(0.0, |most: f64, q| most.max(q.abs()));
     let half_unit = match codec.spec() {
-        CodecSpec::Sq8 => greatest / 127.0 / 2.0,
+        CodecSpec::Sq8 | CodecSpec::Sq4 => greatest / 127.0 / 2.0,
         CodecSpec::Binary => span / 15.0 / 2.0,
-        CodecSpec::Pq { .. } | CodecSpec::Rabitq => 0.0,
+        CodecSpec::Pq { .. } | CodecSpec::Rabitq { .. } => 0.0,
     };
     let factor = if codec.metric() == Metric::L2 { 2.0 } else { 1.0 };
     let magnitude: f64 = query.iter().zip(row).map(|(q, &x)| q.powi(2) + f64::from(x).powi(2)).sum();
@@ -152,7 +161,12 @@ fn candidates_hold_the_nearest_rows() {
         // Share of the exact 10 among the best 20 estimates (100 for one bit), at least.
         for (spec, best, least) in [
             (CodecSpec::Sq8, 20, 0.99),
-            (CodecSpec::Rabitq, 20, 0.99),
+            (CodecSpec::Sq4, 20, 0.8),
+            (rabitq(8), 20, 0.99),
+            (rabitq(6), 20, 0.99),
+            (rabitq(4), 20, 0.9),
+            (rabitq(2), 50, 0.9),
+            (rabitq(1), 100, 0.9),
             (CodecSpec::Binary, 100, 0.6),
             (pq(10, false), 100, 0.9),
             (pq(10, true), 100, 0.9),
@@ -189,8 +203,9 @@ fn error_falls_with_bytes() {
                 [1, 4, 12, 24].map(|bytes| relative_error(&train(pq(bytes, rotate), metric, dims, &rows), &rows)).to_vec();
             assert!(errors.windows(2).all(|pair| pair[1] < 0.9 * pair[0]), "{metric} {rotate}: {errors:?}");
         }
-        let (eight, one) = (train(CodecSpec::Sq8, metric, dims, &rows), train(CodecSpec::Binary, metric, dims, &rows));
+        let [eight, four, one] = [CodecSpec::Sq8, CodecSpec::Sq4, CodecSpec::Binary].map(|spec| train(spec, metric, dims, &rows));
         assert!(relative_error(&eight, &rows) < 1e-3);
+        assert!((1e-3..0.05).contains(&relative_error(&four, &rows)));
         assert!((0.05..0.6).contains(&relative_error(&one, &rows)));
     }
 }
@@ -288,7 +303,9 @@ fn degenerate_samples_train_codecs_that_work() {
     for spec in specs() {
         let codec = train(spec, Metric::L2, dims, &rows);
         let row = decode(&codec, &encode(&codec, &rows[..dims]));
-        assert!(row.iter().all(|x| (x + 2.5).abs() < 1e-2), "{spec:?}: {row:?}");
+        // Half a step, where half bytes have 15 for what may come later.
+        let off = if spec == CodecSpec::Sq4 { 2.5 / 15.0 * 0.51 } else { 1e-2 };
+        assert!(row.iter().all(|x| (x + 2.5).abs() < off), "{spec:?}: {row:?}");
     }
 }
 
@@ -337,7 +354,7 @@ fn damaged_bytes_are_errors_or_harmless() {
     let dims = 8;
     let rows = correlated(300, dims, 11);
     let mut random = Random::new(12);
-    for spec in [CodecSpec::Sq8, CodecSpec::Binary, pq(3, false), pq(4, true), CodecSpec::Rabitq] {
+    for spec in [CodecSpec::Sq8, CodecSpec::Sq4, CodecSpec::Binary, pq(3, false), pq(4, true), rabitq(8), rabitq(5)] {
         let bytes = written(&train(spec, Metric::L2, dims, &rows));
         for cut in 0..bytes.len() {
             assert!(Codec::read(&mut Reader::new(&bytes[..cut])).is_err(), "{spec:?} cut at {cut}");
@@ -428,7 +445,12 @@ fn sizes_are_what_the_formats_say() {
         (CodecSpec::Binary, Metric::Dot, 3 + 6),
         (pq(20, false), Metric::L2, 20),
         (pq(21, true), Metric::Dot, 21),
-        (CodecSpec::Rabitq, Metric::L2, 32 + 8),
+        (CodecSpec::Sq4, Metric::Cosine, 11),
+        (CodecSpec::Sq4, Metric::L2, 11 + 4),
+        (rabitq(8), Metric::L2, 32 + 8),
+        (rabitq(7), Metric::L2, 28 + 8),
+        (rabitq(2), Metric::Dot, 8 + 8),
+        (rabitq(1), Metric::Cosine, 4 + 8),
     ] {
         let codec = train(spec, metric, 21, &rows);
         assert_eq!((codec.code_bytes(), codec.spec()), (bytes, spec));
@@ -465,6 +487,37 @@ fn expanded_codes_keep_every_distance_between_codes() {
             assert!((kept - plain).abs() <= 1e-4 * (1.0 + plain), "{spec:?} {metric}: {kept}, not {plain}");
             let (truth, allowed) = (distance(metric, &query, &other), tolerance(&codec, &query, &other));
             assert!((f64::from(score) - truth).abs() <= allowed, "{spec:?} {metric}: {score}, not {truth} +- {allowed}");
+        }
+    }
+}
+
+/// Against the distances of decoded rows, which for some codecs are not what is compared.
+#[test]
+fn codes_compared_with_one_another_are_as_far_apart_as_their_rows() {
+    let (dims, n) = (43, 60u32);
+    let rows = correlated(n as usize, dims, 11);
+    let places: Vec<u32> = (0..n).collect();
+    for (metric, spec) in METRICS.into_iter().flat_map(|metric| specs().map(|spec| (metric, spec))) {
+        let codec = train(spec, metric, dims, &rows);
+        let codes = encode(&codec, &rows);
+        let decoded: Vec<Vec<f32>> = codes.chunks_exact(codec.code_bytes()).map(|code| decode(&codec, code)).collect();
+        let mut set = CodeSet::default();
+        codec.gather(codes.chunks_exact(codec.code_bytes()), &mut set);
+        let (mut picked, mut run) = (vec![0.0; n as usize], vec![0.0; n as usize - 3]);
+        for (one, row) in (0..n).zip(&decoded) {
+            codec.between(&mut set, one, &places, &mut picked);
+            codec.between_run(&mut set, one, 3, &mut run);
+            assert_eq!(picked[3..], run, "{spec:?} {metric}: the same places, other distances");
+            // A rabitq row keeps its own length besides what it decodes to.
+            for (other, &distance) in decoded.iter().zip(&picked).filter(|_| !is_rabitq(spec)) {
+                let pairs = row.iter().zip(other).map(|(&a, &b)| (f64::from(a), f64::from(b)));
+                let truly: f64 = match metric {
+                    Metric::L2 => pairs.map(|(a, b)| (a - b).powi(2)).sum(),
+                    Metric::Dot | Metric::Cosine => 1.0 - pairs.map(|(a, b)| a * b).sum::<f64>(),
+                };
+                let error = (f64::from(distance) - truly).abs();
+                assert!(error <= 1e-4 * (1.0 + truly.abs()), "{spec:?} {metric}: {distance}, truly {truly}");
+            }
         }
     }
 }

@@ -10,6 +10,7 @@
 //! that is the whole argument for the `unsafe` in this crate.
 
 mod allocation;
+mod give_back;
 mod words;
 
 use std::ops::Deref;
@@ -18,6 +19,7 @@ use std::sync::Arc;
 use allocation::Allocation;
 pub use allocation::OutOfMemory;
 use bytemuck::Pod;
+pub use give_back::give_back;
 pub use words::Words;
 
 /// The writer's end of an append-only column.

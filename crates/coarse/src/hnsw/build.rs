@@ -153,7 +153,7 @@ impl Builder {
             near_in_block(&mut scorer, row, members, &mut candidates, self.options.ef_construction);
             keep_nearest(local, &mut candidates, self.options.ef_construction.max(self.options.m));
             let row_of = |local: u32| members.row(local, &self.graph.layers[layer]);
-            links[layer] = pruner.choose(space, local, &mut candidates, row_of, self.options.m);
+            links[layer] = pruner.choose(space, local, &mut candidates, row_of, self.options.links(layer, space.fills()));
         }
         Ok(Found { links })
     }

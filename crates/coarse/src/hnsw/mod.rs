@@ -4,11 +4,11 @@
 //! local numbers of its own, so that the links of all layers are flat arrays. A search descends greedily
 //! and walks the bottom layer with a sorted pool of `ef` places.
 //!
-//! Linking goes by blocks of consecutive rows. All rows of a block look for neighbours in the graph as it
-//! was before the block, and exhaustively among the rows of the block that came before them; then links are
-//! written, and the rows they point to take the reverse links, each pruned on its own. Nothing depends on the number of threads or on
-//! their timing, and no lock is taken (the batch idea is ParlayANN's, Manohar et al. 2024; looking inside
-//! the block is what keeps the graph as good as one linked row by row).
+//! Linking takes all rows at once ([`bulk`]), or goes by blocks of consecutive rows. All rows of a block look for
+//! neighbours in the graph as it was before the block, and exhaustively among the rows of the block that came before
+//! them; then links are written, and the rows they point to take the reverse links, each pruned on its own. Nothing
+//! depends on the number of threads or on their timing, and no lock is taken (the batch idea is ParlayANN's, Manohar et
+//! al. 2024; looking inside the block is what keeps the graph as good as one linked row by row).
 //!
 //! Readers walk the same arrays meanwhile: a [`Graph`] ignores every link to a row that it does not know.
 
@@ -35,7 +35,8 @@ const MAX_LAYERS: usize = 16;
 /// How a graph is linked.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct HnswOptions {
-    /// Links a new row makes; the bottom layer keeps up to twice as many a row. 2 to 256, default 16.
+    /// Links a new row makes; the bottom layer keeps up to twice as many a row, and a row there makes as many at once where
+    /// the space [fills](crate::Space::fills) them. 2 to 256, default 16.
     pub m: usize,
     /// Places in the pool when looking for a new row's neighbours. At least 1, default 200.
     pub ef_construction: usize,
@@ -52,6 +53,11 @@ impl Default for HnswOptions {
 impl HnswOptions {
     fn degree(&self, layer: usize) -> usize {
         if layer == 0 { self.m * 2 } else { self.m }
+    }
+
+    /// Links that a row makes on a layer.
+    fn links(&self, layer: usize, fills: bool) -> usize {
+        if fills { self.degree(layer) } else { self.m }
     }
 
     /// The highest layer that `row` belongs to: geometric with ratio 1/m, a function of seed and row alone.

@@ -1,26 +1,31 @@
 //! The search's memory: candidates in order, and which rows were seen.
 
+use kernels::kernels;
+
 use crate::Candidate;
 
 /// Marks in the lowest bits of an entry.
-const EXPANDED: u64 = 1;
-const DEAD: u64 = 2;
+const EXPANDED: Entry = 1;
+const DEAD: Entry = 2;
 
 /// One candidate in 64 bits that sort by (distance, member): the distance made to sort as an integer, the member,
 /// two marks. Members are unique, so the marks never decide.
-type Entry = u64;
+type Entry = i64;
+
+/// Floats sort as integers do, but for the negative ones, whose other bits are turned round.
+#[inline]
+fn sortable(bits: i32) -> i32 {
+    bits ^ (bits >> 31) & i32::MAX
+}
 
 #[inline]
 fn entry(distance: f32, member: u32) -> Entry {
-    let bits = distance.to_bits();
-    let sortable = if bits >> 31 == 1 { !bits } else { bits | 1 << 31 };
-    u64::from(sortable) << 32 | u64::from(member) << 2
+    i64::from(sortable(distance.to_bits() as i32)) << 32 | i64::from(member) << 2
 }
 
 #[inline]
 fn distance(entry: Entry) -> f32 {
-    let sortable = (entry >> 32) as u32;
-    f32::from_bits(if sortable >> 31 == 1 { sortable & !(1 << 31) } else { !sortable })
+    f32::from_bits(sortable((entry >> 32) as i32) as u32)
 }
 
 #[inline]
@@ -57,9 +62,12 @@ impl Pool {
     #[inline]
     pub(super) fn insert(&mut self, distance: f32, member: u32, live: bool) {
         let entry = entry(distance, member) | if live { 0 } else { DEAD };
-        let at = self.entries.partition_point(|&other| other < entry);
-        self.entries.insert(at, entry);
-        self.cursor = self.cursor.min(at);
+        self.entries.push(entry);
+        kernels().insert_sorted(&mut self.entries, entry);
+        // It comes behind the cursor but where the walk has just come nearer.
+        if self.cursor > 0 && self.entries[self.cursor - 1] >= entry {
+            self.cursor = self.entries.partition_point(|&other| other < entry);
+        }
         if live {
             self.live += 1;
             if self.live > self.ef {
@@ -82,6 +90,7 @@ impl Pool {
         while self.entries.last().is_some_and(|last| last & DEAD != 0) {
             self.entries.pop();
         }
+        self.cursor = self.cursor.min(self.entries.len());
     }
 
     /// The nearest member not expanded yet; marks it.
@@ -112,7 +121,7 @@ impl Pool {
     /// The `count` members that `next` would give now, without taking them.
     #[inline]
     pub(super) fn upcoming(&self, count: usize) -> impl Iterator<Item = u32> + '_ {
-        let waiting = self.entries[self.cursor.min(self.entries.len())..].iter().filter(|&&entry| entry & EXPANDED == 0);
+        let waiting = self.entries[self.cursor..].iter().filter(|&&entry| entry & EXPANDED == 0);
         waiting.take(count).map(|&entry| member(entry))
     }
 

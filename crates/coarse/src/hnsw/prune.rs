@@ -7,6 +7,12 @@ use crate::{Candidate, Space};
 /// Links compared at a time: a candidate that is refused is mostly refused by one of the first.
 const STEP: usize = 4;
 
+/// Where links are to fill their places, a link covers a candidate if so many times its squared distance is less than the centre's
+/// (the alpha of Vamana, Subramanya et al. 2019). With all 32 places to choose for instead of 16, SIFT (250,000 rows) was found
+/// 0.952 of at the effort that found 0.933 of it, text of MiniLM 0.946 where it was 0.941, MNIST the same; with 1.2 less at
+/// small efforts.
+const SLACK: f32 = 1.1;
+
 /// Reusable memory for choosing links in one space.
 pub(super) struct Pruner<S: Space> {
     set: S::Set,
@@ -66,18 +72,20 @@ impl<S: Space> Pruner<S> {
 
     fn spread(&mut self, space: &S, most: usize) -> Vec<Candidate> {
         let set = &mut self.set;
-        spread(&self.order, most, |one, others, out| space.between(set, one, others, out))
+        let slack = if space.fills() { SLACK } else { 1.0 };
+        spread(&self.order, most, slack, |one, others, out| space.between(set, one, others, out))
     }
 }
 
 /// The heuristic of the HNSW paper (algorithm 4, without extending or keeping the pruned): going outwards through `order`, a
-/// candidate is taken if nothing taken before is nearer to it than the centre is. Candidates that tie for the first place
+/// candidate is taken if nothing taken before is nearer to it than the centre is, `slack` times. Candidates that tie for the first place
 /// (copies of one vector) get at most half of the places: links among copies alone would lead nowhere else.
 ///
 /// `between` gives the distances from a place to other places.
 pub(super) fn spread(
     order: &[(Candidate, u32)],
     most: usize,
+    slack: f32,
     mut between: impl FnMut(u32, &[u32], &mut [f32]),
 ) -> Vec<Candidate> {
     let mut taken: Vec<Candidate> = Vec::with_capacity(most);
@@ -93,7 +101,7 @@ pub(super) fn spread(
         let covered = places.chunks(STEP).any(|places| {
             let distances = &mut distances[..places.len()];
             between(place, places, distances);
-            distances.iter().any(|&distance| distance < candidate.distance)
+            distances.iter().any(|&distance| slack * distance < candidate.distance)
         });
         if !covered {
             taken.push(candidate);

@@ -9,7 +9,7 @@ use crate::state::Plan;
 use crate::types::{Coarse, Codes, Durability, Metric, Placement, Precision};
 
 /// Version of the body.
-const VERSION: u16 = 2;
+const VERSION: u16 = 3;
 
 /// What a checkpoint holds beside its files.
 pub struct Counts {
@@ -108,6 +108,7 @@ fn write_options(options: &Options, w: &mut Bytes) {
         Codes::Binary => (3, 0, false),
         Codes::Pq { bytes, rotate } => (4, bytes, rotate),
         Codes::Rabitq { bits } => (5, usize::from(bits), false),
+        Codes::Sq4 => (6, 0, false),
     };
     w.u8(codes);
     w.u32(bytes as u32);
@@ -136,9 +137,10 @@ fn read_options(r: &mut Reader<'_>) -> std::result::Result<Options, wire::Error>
         metric: [Metric::Cosine, Metric::Dot, Metric::L2][usize::from(r.variant(3)?)],
         coarse: [Coarse::Auto, Coarse::Flat, Coarse::Hnsw, Coarse::Ivf][usize::from(r.variant(4)?)],
         codes: {
-            let (kind, bytes, rotate) = (r.variant(6)?, r.u32()? as usize, r.bool()?);
+            let (kind, bytes, rotate) = (r.variant(7)?, r.u32()? as usize, r.bool()?);
             let rabitq = Codes::Rabitq { bits: bytes.min(255) as u8 };
-            [Codes::Auto, Codes::None, Codes::Sq8, Codes::Binary, Codes::Pq { bytes, rotate }, rabitq][usize::from(kind)]
+            let pq = Codes::Pq { bytes, rotate };
+            [Codes::Auto, Codes::None, Codes::Sq8, Codes::Binary, pq, rabitq, Codes::Sq4][usize::from(kind)]
         },
         vectors: [Placement::Memory, Placement::Disk][usize::from(r.variant(2)?)],
         precision: [Precision::F32, Precision::F16, Precision::I8][usize::from(r.variant(3)?)],

@@ -23,7 +23,7 @@ use crate::options::Options;
 use crate::recall::Efforts;
 use crate::record::Format;
 use crate::shared::Parts;
-use crate::state::State;
+use crate::state::{Plan, State};
 use crate::tombstones::Tombstones;
 use crate::types::{Coarse, Placement};
 use crate::writer::Writer;
@@ -130,7 +130,7 @@ impl Loading<'_> {
             nodes: None,
             lists: derived.lists.clone(),
             plan: counts.plan,
-            over_codes: self.options.codec_at_size().is_some(),
+            over_codes: self.options.codec_of(counts.plan).is_some(),
             efforts: efforts.map(|(efforts, _)| Arc::new(efforts)),
             dense,
             doubt,
@@ -265,7 +265,7 @@ impl Loading<'_> {
 
     /// Codes and graph, as far as they can be read: what cannot is left out and made again.
     fn derived(&self) -> Result<(Derived, Vec<Segment>)> {
-        let codec = self.readable("codec")?.and_then(|bytes| read_codec(&bytes, self.options));
+        let codec = self.readable("codec")?.and_then(|bytes| read_codec(&bytes, self.options, self.body.counts.plan));
         let (codes, segments) = match codec {
             Some(codec) => {
                 let (column, segments) = self.codes(codec)?;
@@ -275,7 +275,7 @@ impl Loading<'_> {
         };
         let counts = &self.body.counts;
         let coded =
-            if self.options.codec_at_size().is_some() { codes.as_ref().map_or(0, |c| c.view().len()) } else { counts.rows };
+            if self.options.codec_of(counts.plan).is_some() { codes.as_ref().map_or(0, |c| c.view().len()) } else { counts.rows };
         let graph = self
             .readable("graph")?
             .and_then(|bytes| Reader::whole(&bytes, |r| Graph::read(r, &hnsw_options(self.options), coded)).ok());
@@ -286,8 +286,9 @@ impl Loading<'_> {
     fn read_lists(&self, bytes: &[u8], rows: u32) -> Option<Lists> {
         let options = self.options;
         let lists = Reader::whole(bytes, |r| Lists::read(options.metric, options.dimensions, rows, r)).ok()?;
-        let fits = options.coarse_at_size() == Coarse::Ivf
-            && lists.is_coded() == Shape::is_encoded(options)
+        let plan = self.body.counts.plan;
+        let fits = options.coarse_of(plan) == Coarse::Ivf
+            && lists.is_coded() == Shape::is_encoded(options, plan)
             && options.lists.is_none_or(|count| count == lists.shape().lists());
         fits.then_some(lists)
     }
@@ -369,8 +370,8 @@ fn read_records(dense: &Dense, task: &Task) -> Result<Appender<u8>> {
     }
 }
 
-fn read_codec(bytes: &[u8], options: &Options) -> Option<Codec> {
+fn read_codec(bytes: &[u8], options: &Options, plan: Plan) -> Option<Codec> {
     let codec = Reader::whole(bytes, Codec::read).ok()?;
-    let fits = codec.dims() == options.dimensions && codec.metric() == options.metric && options.codec_at_size().is_some();
+    let fits = codec.dims() == options.dimensions && codec.metric() == options.metric && options.codec_of(plan).is_some();
     fits.then_some(codec)
 }

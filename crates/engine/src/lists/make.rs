@@ -56,7 +56,7 @@ fn trained(shared: &Shared, dense: &Dense, rows: u32, sample: Option<usize>, tas
     let chosen = draw(rows, sample, options.seed ^ 3);
     let mut values = vec![0.0; chosen.len() * dims];
     dense.read(&chosen, task, |at, stored| dense.format.decode(stored, &mut values[at * dims..][..dims]))?;
-    let encoded = Shape::is_encoded(options);
+    let encoded = shared.lists_are_encoded();
     let train = || Shape::train(metric, dims, lists, encoded, values, options.seed, task);
     let mut shape = shared.build_pool()?.install(train)?;
     (shape.trained_rows, shape.sample_rows) = (rows, chosen.len() as u32);

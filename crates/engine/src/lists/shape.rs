@@ -9,6 +9,7 @@ use task::{Aborted, Task};
 use super::part::Coded;
 use crate::dense::to_unit;
 use crate::options::Options;
+use crate::state::Plan;
 use crate::types::{Coarse, Codes};
 
 /// Rounds of k-means for the centroids; more make no list better (measured on GloVe and SIFT).
@@ -54,8 +55,8 @@ impl Shape {
     }
 
     /// Whether lists made by these options hold codes of their rows.
-    pub fn is_encoded(options: &Options) -> bool {
-        options.coarse_at_size() == Coarse::Ivf && options.codes == Codes::Auto
+    pub fn is_encoded(options: &Options, plan: Plan) -> bool {
+        options.coarse_of(plan) == Coarse::Ivf && options.codes == Codes::Auto
     }
 
     fn subspaces(dims: usize) -> usize {

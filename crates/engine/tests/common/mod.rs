@@ -60,8 +60,13 @@ pub fn answers(index: &Index, dims: usize, params: &SearchParams) -> Vec<Vec<(Id
 
 /// Waits until the background has linked all rows that it links.
 pub fn linked(index: &Index) {
+    linked_but(index, 1);
+}
+
+/// Waits until fewer than so many are left, which may be too few for a block.
+pub fn linked_but(index: &Index, left: u64) {
     let started = std::time::Instant::now();
-    while index.stats().unwrap().unlinked > 0 {
+    while index.stats().unwrap().unlinked >= left {
         assert!(started.elapsed().as_secs() < 120, "rows stay unlinked");
         std::thread::yield_now();
     }

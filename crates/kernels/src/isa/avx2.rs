@@ -118,6 +118,13 @@ fn pair_sums(a: __m256i, b: __m256i) -> __m256i {
     _mm256_permute4x64_epi64::<0b11_01_10_00>(_mm256_hadd_epi32(a, b))
 }
 
+/// What `mask` leaves of every byte, shifted down. What a shift of 16 bits brings in from the byte above is masked out.
+#[inline]
+#[target_feature(enable = "avx2")]
+fn bits_of(x: __m128i, shift: u32, mask: u8) -> __m128i {
+    _mm_and_si128(_mm_srl_epi16(x, _mm_cvtsi32_si128(shift as i32)), _mm_set1_epi8(mask as i8))
+}
+
 impl ByteDot for Avx2 {
     type Acc = __m256i;
     const STEP: usize = 16;
@@ -130,6 +137,10 @@ impl ByteDot for Avx2 {
             madd(acc, _mm_loadu_si128(x.cast()), _mm_loadu_si128(q.cast()));
         fn step_first(self, acc: __m256i, x: *const u8, q: *const i8, n: usize) -> __m256i =
             madd(acc, first_half(x, n), first_half(q.cast(), n));
+        fn step_bits(self, acc: __m256i, x: *const u8, q: *const i8, shift: u32, mask: u8) -> __m256i =
+            madd(acc, bits_of(_mm_loadu_si128(x.cast()), shift, mask), _mm_loadu_si128(q.cast()));
+        fn step_first_bits(self, acc: __m256i, x: *const u8, q: *const i8, n: usize, shift: u32, mask: u8) -> __m256i =
+            madd(acc, bits_of(first_half(x, n), shift, mask), first_half(q.cast(), n));
         fn add_line(self, sums: Self::Lines, four: u32, line: *const i8) -> Self::Lines = {
             let four = _mm_set1_epi32(four.cast_signed());
             [

@@ -132,6 +132,20 @@ fn pair_sums(a: __m512i, b: __m512i) -> __m512i {
     _mm512_add_epi32(_mm512_permutex2var_epi32(a, even, b), _mm512_permutex2var_epi32(a, odd, b))
 }
 
+/// What `mask` leaves of every byte, shifted down. What a shift of 16 bits brings in from the byte above is masked out.
+#[inline]
+#[target_feature(enable = "avx512f,avx512bw")]
+fn bits_of(x: __m512i, shift: u32, mask: u8) -> __m512i {
+    _mm512_and_si512(_mm512_srl_epi16(x, _mm_cvtsi32_si128(shift as i32)), _mm512_set1_epi8(mask as i8))
+}
+
+/// The same of half as many bytes.
+#[inline]
+#[target_feature(enable = "avx2")]
+fn half_bits_of(x: __m256i, shift: u32, mask: u8) -> __m256i {
+    _mm256_and_si256(_mm256_srl_epi16(x, _mm_cvtsi32_si128(shift as i32)), _mm256_set1_epi8(mask as i8))
+}
+
 impl ByteDot for Avx512 {
     type Acc = __m512i;
     const STEP: usize = 32;
@@ -144,6 +158,12 @@ impl ByteDot for Avx512 {
             madd(acc, _mm256_loadu_si256(x.cast()), _mm256_loadu_si256(q.cast()));
         fn step_first(self, acc: __m512i, x: *const u8, q: *const i8, n: usize) -> __m512i =
             madd(acc, _mm256_maskz_loadu_epi8(mask32(n), x.cast()), _mm256_maskz_loadu_epi8(mask32(n), q));
+        fn step_bits(self, acc: __m512i, x: *const u8, q: *const i8, shift: u32, mask: u8) -> __m512i =
+            madd(acc, half_bits_of(_mm256_loadu_si256(x.cast()), shift, mask), _mm256_loadu_si256(q.cast()));
+        fn step_first_bits(self, acc: __m512i, x: *const u8, q: *const i8, n: usize, shift: u32, mask: u8) -> __m512i = {
+            let x = _mm256_maskz_loadu_epi8(mask32(n), x.cast());
+            madd(acc, half_bits_of(x, shift, mask), _mm256_maskz_loadu_epi8(mask32(n), q))
+        };
         fn add_line(self, sums: Self::Lines, four: u32, line: *const i8) -> Self::Lines = {
             let four = _mm256_set1_epi32(four.cast_signed());
             let (low, high) = (_mm256_load_si256(line.cast()), _mm256_load_si256(line.add(32).cast()));
@@ -171,6 +191,12 @@ impl ByteDot for Vnni {
             _mm512_dpbusd_epi32(acc, _mm512_loadu_si512(x.cast()), _mm512_loadu_si512(q.cast()));
         fn step_first(self, acc: __m512i, x: *const u8, q: *const i8, n: usize) -> __m512i =
             _mm512_dpbusd_epi32(acc, _mm512_maskz_loadu_epi8(mask64(n), x.cast()), _mm512_maskz_loadu_epi8(mask64(n), q));
+        fn step_bits(self, acc: __m512i, x: *const u8, q: *const i8, shift: u32, mask: u8) -> __m512i =
+            _mm512_dpbusd_epi32(acc, bits_of(_mm512_loadu_si512(x.cast()), shift, mask), _mm512_loadu_si512(q.cast()));
+        fn step_first_bits(self, acc: __m512i, x: *const u8, q: *const i8, n: usize, shift: u32, mask: u8) -> __m512i = {
+            let x = bits_of(_mm512_maskz_loadu_epi8(mask64(n), x.cast()), shift, mask);
+            _mm512_dpbusd_epi32(acc, x, _mm512_maskz_loadu_epi8(mask64(n), q))
+        };
         fn add_line(self, sums: __m512i, four: u32, line: *const i8) -> __m512i =
             _mm512_dpbusd_epi32(sums, _mm512_set1_epi32(four.cast_signed()), _mm512_load_si512(line.cast()));
         fn store_lines(self, sums: __m512i, p: *mut i32) = _mm512_storeu_si512(p.cast(), sums);

@@ -124,7 +124,7 @@ pub(crate) trait Floats: Isa {
 /// Products of bytes: `u8 * i8` summed into i32 exactly (modulo 2^32).
 ///
 /// # Safety of the pointer operations
-/// `step`: `STEP` bytes must be readable at `x` and `q`; `step_first`: `n` bytes, `n < STEP`; `add_line`: 64 bytes must be
+/// `step`, `step_bits`: `STEP` bytes must be readable at `x` and `q`; `step_first`, `step_first_bits`: `n` bytes, `n < STEP`; `add_line`: 64 bytes must be
 /// readable at `line`, which is a multiple of 64; `store_lines`: 16 i32 writable at `p`, at any alignment.
 pub(crate) trait ByteDot: Isa {
     /// i32 lanes.
@@ -135,6 +135,9 @@ pub(crate) trait ByteDot: Isa {
     fn zero_acc(self) -> Self::Acc;
     unsafe fn step(self, acc: Self::Acc, x: *const u8, q: *const i8) -> Self::Acc;
     unsafe fn step_first(self, acc: Self::Acc, x: *const u8, q: *const i8, n: usize) -> Self::Acc;
+    /// [`ByteDot::step`] of what `mask` leaves of the bytes of `x`, shifted down by `shift`.
+    unsafe fn step_bits(self, acc: Self::Acc, x: *const u8, q: *const i8, shift: u32, mask: u8) -> Self::Acc;
+    unsafe fn step_first_bits(self, acc: Self::Acc, x: *const u8, q: *const i8, n: usize, shift: u32, mask: u8) -> Self::Acc;
     fn add_acc(self, a: Self::Acc, b: Self::Acc) -> Self::Acc;
     fn sum_acc(self, acc: Self::Acc) -> i32;
 

@@ -123,6 +123,13 @@ fn fours(x: uint8x16_t, q: int8x16_t) -> int32x4_t {
     vpaddq_s32(low, high)
 }
 
+/// What `mask` leaves of every byte, shifted down.
+#[inline]
+#[target_feature(enable = "neon")]
+fn bits_of(x: uint8x16_t, shift: u32, mask: u8) -> uint8x16_t {
+    vandq_u8(vshlq_u8(x, vdupq_n_s8(-(shift as i8))), vdupq_n_u8(mask))
+}
+
 impl ByteDot for Neon {
     type Acc = int32x4_t;
     const STEP: usize = 16;
@@ -133,6 +140,10 @@ impl ByteDot for Neon {
         fn step(self, acc: int32x4_t, x: *const u8, q: *const i8) -> int32x4_t = mla(acc, vld1q_u8(x), vld1q_s8(q));
         fn step_first(self, acc: int32x4_t, x: *const u8, q: *const i8, n: usize) -> int32x4_t =
             mla(acc, first_bytes(x, n), vreinterpretq_s8_u8(first_bytes(q.cast(), n)));
+        fn step_bits(self, acc: int32x4_t, x: *const u8, q: *const i8, shift: u32, mask: u8) -> int32x4_t =
+            mla(acc, bits_of(vld1q_u8(x), shift, mask), vld1q_s8(q));
+        fn step_first_bits(self, acc: int32x4_t, x: *const u8, q: *const i8, n: usize, shift: u32, mask: u8) -> int32x4_t =
+            mla(acc, bits_of(first_bytes(x, n), shift, mask), vreinterpretq_s8_u8(first_bytes(q.cast(), n)));
         fn add_line(self, sums: Self::Lines, four: u32, line: *const i8) -> Self::Lines = {
             let four = vreinterpretq_u8_u32(vdupq_n_u32(four));
             [

@@ -191,11 +191,21 @@ impl ByteDot for Scalar {
     }
     #[inline(always)]
     unsafe fn step_first(self, acc: i32, x: *const u8, q: *const i8, n: usize) -> i32 {
+        // SAFETY: the same contract.
+        unsafe { self.step_first_bits(acc, x, q, n, 0, u8::MAX) }
+    }
+    #[inline(always)]
+    unsafe fn step_bits(self, acc: i32, x: *const u8, q: *const i8, shift: u32, mask: u8) -> i32 {
+        // SAFETY: the caller answers for STEP bytes.
+        unsafe { self.step_first_bits(acc, x, q, Self::STEP, shift, mask) }
+    }
+    #[inline(always)]
+    unsafe fn step_first_bits(self, acc: i32, x: *const u8, q: *const i8, n: usize, shift: u32, mask: u8) -> i32 {
         let mut acc = acc;
         for i in 0..n {
             // SAFETY: i < n, of which the caller answers for.
             let (x, q) = unsafe { (*x.add(i), *q.add(i)) };
-            acc = acc.wrapping_add(i32::from(x) * i32::from(q));
+            acc = acc.wrapping_add(i32::from(x >> shift & mask) * i32::from(q));
         }
         acc
     }

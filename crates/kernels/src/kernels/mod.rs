@@ -3,6 +3,7 @@
 mod levels;
 mod matrix;
 mod nibbles;
+mod packed;
 mod pairs;
 mod rows;
 mod tables;
@@ -12,6 +13,7 @@ use crate::entry::{BitFns, ByteFns, FloatFns, LookupFns, NibbleFns};
 
 pub use matrix::ByteMatrix;
 pub use nibbles::{Factors, Near, NibbleTables, bf16, block_bytes, pack_nibbles, unpack_nibbles};
+pub use packed::{pack_bits, packed_bytes, unpack_bits};
 
 /// The operations of one instruction set. Get it from [`crate::kernels()`].
 ///

@@ -7,7 +7,7 @@ use crate::ops::rows::Pick;
 /// Panics where a row is picked that does not exist or is shorter than what is read of it.
 #[track_caller]
 #[inline]
-fn check(rows: Strided<'_>, bytes: usize, pick: Pick<'_>, out: usize) {
+pub(super) fn check(rows: Strided<'_>, bytes: usize, pick: Pick<'_>, out: usize) {
     match pick {
         Pick::Ids(ids) => {
             same_len(ids.len(), out);

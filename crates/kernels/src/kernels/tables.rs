@@ -50,6 +50,25 @@ impl Kernels {
         unsafe { (self.floats.argmin)(x) }
     }
 
+    /// Makes every number of `x` infinite that is above the limit at its place, and gives the smallest that is left:
+    /// infinity if none is. No number is above NaN, and NaN above none.
+    ///
+    /// # Panics
+    /// If `limits` is not as long as `x`.
+    #[inline]
+    pub fn drop_above(&self, x: &mut [f32], limits: &[f32]) -> f32 {
+        same_len(x.len(), limits.len());
+        // SAFETY: a Kernels is made only where the CPU has its instructions; the lengths are checked.
+        unsafe { (self.floats.drop_above)(x, limits) }
+    }
+
+    /// Puts `new` where it belongs in `x`, which ascends but for its last place: that is free, whatever stands there.
+    #[inline]
+    pub fn insert_sorted(&self, x: &mut [i64], new: i64) {
+        // SAFETY: a Kernels is made only where the CPU has its instructions.
+        unsafe { (self.floats.insert_sorted)(x, new) }
+    }
+
     /// Asks for all cache lines of `bytes`, without waiting for them.
     #[inline]
     pub fn prefetch(&self, bytes: &[u8]) {

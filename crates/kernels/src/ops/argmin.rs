@@ -1,4 +1,4 @@
-//! The position of the smallest number.
+//! The smallest number: where it is, and what it is of those that are not dropped.
 
 use crate::isa::Floats;
 
@@ -38,4 +38,31 @@ pub(crate) unsafe fn first_smallest<S: Floats>(s: S, x: &[f32]) -> usize {
         at += S::LANES;
     }
     rest.iter().position(|&v| v == smallest).map_or(0, |i| whole + i)
+}
+
+/// Makes every number infinite that is above the limit at its place, and gives the smallest that is left.
+///
+/// A loop that compilers make one of vectors, with the instructions of the caller.
+///
+/// # Safety
+/// None beyond the token's.
+#[inline(always)]
+pub(crate) unsafe fn least_left<S: Floats>(_: S, x: &mut [f32], limits: &[f32]) -> f32 {
+    const LANES: usize = 32;
+    let keep = |x: &mut f32, limit: f32, least: &mut f32| {
+        *x = if limit < *x { f32::INFINITY } else { *x };
+        *least = if *x < *least { *x } else { *least };
+    };
+    let mut least = [f32::INFINITY; LANES];
+    let (runs, rest) = x.as_chunks_mut::<LANES>();
+    let (limit_runs, limit_rest) = limits.as_chunks::<LANES>();
+    for (run, limits) in runs.iter_mut().zip(limit_runs) {
+        for at in 0..LANES {
+            keep(&mut run[at], limits[at], &mut least[at]);
+        }
+    }
+    for (x, &limit) in rest.iter_mut().zip(limit_rest) {
+        keep(x, limit, &mut least[0]);
+    }
+    least.into_iter().fold(f32::INFINITY, |least, other| if other < least { other } else { least })
 }

@@ -11,5 +11,7 @@ pub(crate) mod levels;
 pub(crate) mod lookup;
 pub(crate) mod matrix;
 pub(crate) mod nibbles;
+pub(crate) mod packed;
 pub(crate) mod rows;
+pub(crate) mod sorted;
 pub(crate) mod table;

@@ -60,9 +60,9 @@ pub(crate) unsafe fn scan<S: Floats + Nibbles>(s: S, what: Scan<'_>) {
     let Scan { tables, blocks, base, low, unit, factors, found } = what;
     let both = s.splat(base + low);
     let (base, low, unit, bound) = (s.splat(base), s.splat(low), s.splat(unit), s.splat(found.bound));
-    for (b, block) in blocks.chunks_exact(tables.len()).enumerate() {
-        // SAFETY: the block is as long as the tables.
-        let sums = unsafe { sum(s, tables, block.as_ptr()) };
+    for (b, marks) in found.marks.iter_mut().enumerate() {
+        // SAFETY: there are as many blocks as marks, each as long as the tables.
+        let sums = unsafe { sum(s, tables, blocks.as_ptr().add(b * tables.len())) };
         let mut bits = 0;
         for lane in (0..ROWS).step_by(S::LANES) {
             let row = b * ROWS + lane;
@@ -82,7 +82,7 @@ pub(crate) unsafe fn scan<S: Floats + Nibbles>(s: S, what: Scan<'_>) {
                 bits |= s.not_above(estimate, bound) << lane;
             }
         }
-        found.marks[b] = bits;
+        *marks = bits;
     }
 }
 

@@ -34,6 +34,11 @@ pub struct Pq {
 }
 
 impl Pq {
+    /// Rows of the training sample at most.
+    pub(crate) fn sample_rows(dims: usize) -> usize {
+        (SAMPLE_VALUES / dims).clamp(FEWEST_ROWS, SAMPLE_ROWS)
+    }
+
     /// `bytes` of 1 to `dims`. A single sub-space is never rotated: that would change nothing.
     pub(crate) fn train(
         metric: Metric,
@@ -45,8 +50,7 @@ impl Pq {
         task: &Task,
     ) -> Result<Self, Aborted> {
         task.check()?;
-        let most = (SAMPLE_VALUES / dims).clamp(FEWEST_ROWS, SAMPLE_ROWS);
-        let mut rows = sample(metric, dims, rows, most, seed);
+        let mut rows = sample(metric, dims, rows, Self::sample_rows(dims), seed);
         let mut words = Words::zeros(dims, bytes);
         if rows.is_empty() {
             return Ok(Self { metric, rotation: None, words });

@@ -42,9 +42,11 @@ impl Bits {
             }),
             Self::Two => {
                 let per_step = if rms > 0.0 { 1.0 / (STEP * rms) } else { 0.0 };
+                // Comparisons: without SSE 4.1 rounding down is a call, for each of a thousand million values of a large index.
                 code::<2>(values, codes, levels, |value| {
-                    let level = ((value * per_step).floor() + 2.0).clamp(0.0, 3.0);
-                    (level as u8, level - 1.5)
+                    let steps = value * per_step;
+                    let level = u8::from(steps >= -1.0) + u8::from(steps >= 0.0) + u8::from(steps >= 1.0);
+                    (level, f32::from(level) - 1.5)
                 });
             }
         }

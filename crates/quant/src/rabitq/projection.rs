@@ -2,10 +2,11 @@
 
 use std::ops::Range;
 
-use cluster::matrix::{par_product, par_product_tn, product};
+use cluster::matrix::{par_gram, par_product, product};
 use cluster::{Assigner, Random, Scratch};
 use kernels::{ByteMatrix, Metric, kernels};
 use nalgebra::{DMatrix, SymmetricEigen};
+use rayon::prelude::*;
 use task::{Aborted, Task};
 use wire::{Error, Reader, Writer};
 
@@ -14,7 +15,7 @@ use crate::rows::{mean, sample};
 use crate::wire_form::{finite, finite_row};
 
 /// Rows looked at when training: enough for the directions of a few hundred dimensions.
-const SAMPLE_ROWS: usize = 1 << 14;
+pub(crate) const SAMPLE_ROWS: usize = 1 << 14;
 /// Dimensions whose directions are found together. Eigenvectors take 2 s at 1,024 and eight times as long for twice as many.
 const WHOLE: usize = 1024;
 /// Share of the variance that is kept.
@@ -24,10 +25,14 @@ const NEAR_ENERGY: f64 = 0.9;
 /// Rows that near ones are looked for among, and pairs of rows that are.
 const NEAR_ROWS: usize = 8192;
 const NEAR_PAIRS: usize = 2048;
+/// Of which so many are looked for by one thread.
+const NEAR_PIECE: usize = 128;
 /// Values are kept in so many at a time.
 const STEP: usize = 32;
 /// Values kept at most: the tables of their bits sum up in 16 bits.
 const MOST: usize = 1024;
+/// Columns whose products are summed up at a time.
+const COLUMNS: usize = 128;
 /// A dimension counts as at least so wide, as a share of all dimensions' mean.
 const LEAST_WIDTH: f64 = 0.05;
 /// A query that lies further out than so many times a dimension's width is projected in floats: bytes of such a scale would
@@ -214,10 +219,14 @@ fn near_differences(rows: &[f32], dims: usize) -> Vec<f32> {
         return Vec::new();
     }
     let (first, second) = (&rows[..half * dims], &rows[rows.len() - half.min(NEAR_PAIRS) * dims..]);
+    let assigner = Assigner::new(first, half, dims);
     let mut differences = second.to_vec();
-    Assigner::new(first, half, dims).nearest(second, &mut Scratch::default(), |at, nearest| {
-        let nearest = &first[nearest as usize * dims..][..dims];
-        differences[at * dims..][..dims].iter_mut().zip(nearest).for_each(|(x, other)| *x -= other);
+    let pieces = differences.par_chunks_mut(NEAR_PIECE * dims).zip(second.par_chunks(NEAR_PIECE * dims));
+    pieces.for_each_init(Scratch::default, |scratch, (differences, rows)| {
+        assigner.nearest(rows, scratch, |at, nearest| {
+            let nearest = &first[nearest as usize * dims..][..dims];
+            differences[at * dims..][..dims].iter_mut().zip(nearest).for_each(|(x, other)| *x -= other);
+        });
     });
     differences
 }
@@ -239,18 +248,24 @@ fn piece_axes(rows: &[f32], near: &[f32], dims: usize, span: Range<usize>) -> Ve
     let (far_trace, near_trace) = (trace(&far), trace(&near));
     let both: Vec<f32> = far.iter().zip(&near).map(|(far, near)| far / far_trace + near / near_trace).collect();
     let eigen = SymmetricEigen::new(DMatrix::from_row_slice(width, width, &both));
-    let along = |squares: &[f32], direction: &[f32], share: f32| {
-        let sums = squares.chunks_exact(width).map(|row| kernels().dot_f32(direction, row));
-        let square: f64 = sums.zip(direction).map(|(sum, x)| f64::from(sum) * f64::from(*x)).sum();
+    let directions = eigen.eigenvectors.as_slice();
+    let (far, near) = (along(directions, &far, far_share), along(directions, &near, near_share));
+    let squares = far.into_iter().zip(near);
+    let axis =
+        |(direction, (far, near)): (&[f32], (f64, f64))| Axis { from: span.start, direction: direction.to_vec(), far, near };
+    directions.chunks_exact(width).zip(squares).map(axis).collect()
+}
+
+/// The squares along each of as many directions as `squares` is wide, which were summed of values times `share`.
+fn along(directions: &[f32], squares: &[f32], share: f32) -> Vec<f64> {
+    let width = directions.len().isqrt();
+    let mut sums = vec![0.0; directions.len()];
+    par_product(directions, squares, width, &mut sums);
+    let square = |(direction, sums): (&[f32], &[f32])| {
+        let square: f64 = direction.iter().zip(sums).map(|(x, sum)| f64::from(*x) * f64::from(*sum)).sum();
         square.max(0.0) / f64::from(share).powi(2)
     };
-    let axis = |direction: Vec<f32>| Axis {
-        from: span.start,
-        far: along(&far, &direction, far_share),
-        near: along(&near, &direction, near_share),
-        direction,
-    };
-    eigen.eigenvectors.column_iter().map(|column| axis(column.iter().copied().collect())).collect()
+    directions.chunks_exact(width).zip(sums.chunks_exact(width)).map(square).collect()
 }
 
 /// Products of the dimensions `span`, summed over rows that were multiplied with the first result.
@@ -258,14 +273,17 @@ fn piece_axes(rows: &[f32], near: &[f32], dims: usize, span: Range<usize>) -> Ve
 /// Numbers as large as rows may hold have infinite squares. Where differences are infinite themselves there is nothing to
 /// learn: all products are 0 then.
 fn covariance(rows: &[f32], dims: usize, span: &Range<usize>) -> (f32, Vec<f32>) {
-    let columns: Vec<f32> = rows.chunks_exact(dims).flat_map(|row| &row[span.clone()]).copied().collect();
     let mut squares = vec![0.0; span.len() * span.len()];
-    let largest = columns.iter().fold(0f32, |most, x| most.max(x.abs()));
+    let largest = rows.par_chunks_exact(dims).map(|row| kernels().peak(&row[span.clone()])).reduce(|| 0.0, f32::max);
     if !largest.is_normal() {
         return (1.0, squares);
     }
-    let columns: Vec<f32> = columns.iter().map(|x| x / largest).collect();
-    par_product_tn(&columns, &columns, rows.len() / dims, &mut squares);
+    let starts: Vec<usize> = span.clone().step_by(COLUMNS).collect();
+    let columns = |&start: &usize| {
+        let columns = start..span.end.min(start + COLUMNS);
+        rows.chunks_exact(dims).flat_map(|row| row[columns.clone()].iter().map(|x| x / largest)).collect()
+    };
+    par_gram(&starts.par_iter().map(columns).collect::<Vec<_>>(), rows.len() / dims, &mut squares);
     (1.0 / largest, squares)
 }
 

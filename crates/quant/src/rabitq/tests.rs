@@ -11,8 +11,8 @@ use crate::{Codec, CodecSpec};
 const METRICS: [Metric; 3] = [Metric::Cosine, Metric::Dot, Metric::L2];
 
 /// A codec of `rows`, and their codes.
-fn made(metric: Metric, dims: usize, rows: &[f32]) -> (Codec, Vec<u8>) {
-    let codec = Codec::train(&CodecSpec::Rabitq, metric, dims, rows, 5, &Task::new()).unwrap();
+fn made(bits: u8, metric: Metric, dims: usize, rows: &[f32]) -> (Codec, Vec<u8>) {
+    let codec = Codec::train(&CodecSpec::Rabitq { bits }, metric, dims, rows, 5, &Task::new()).unwrap();
     let mut codes = vec![0; rows.len() / dims * codec.code_bytes()];
     codec.encode(rows, &mut codes);
     (codec, codes)
@@ -50,9 +50,10 @@ fn distance(metric: Metric, a: &[f64], b: &[f64]) -> f64 {
 
 #[test]
 fn estimates_are_off_by_no_more_than_what_the_code_lost() {
-    for (dims, metric) in [5, 40, 300].into_iter().flat_map(|dims| METRICS.map(|metric| (dims, metric))) {
+    let cases = [(5, 8), (40, 8), (300, 8), (5, 1), (40, 1), (300, 2), (40, 3), (300, 4), (40, 5), (40, 6), (300, 7)];
+    for ((dims, bits), metric) in cases.into_iter().flat_map(|case| METRICS.map(|metric| (case, metric))) {
         let (rows, queries) = (correlated(600, dims, 1), correlated(5, dims, 2));
-        let (codec, codes) = made(metric, dims, &rows);
+        let (codec, codes) = made(bits, metric, dims, &rows);
         let centre: Vec<f64> = inner(&codec).projection.centre().iter().map(|&c| f64::from(c)).collect();
         for query in queries.chunks_exact(dims) {
             let mut scores = vec![0.0; 600];
@@ -69,7 +70,7 @@ fn estimates_are_off_by_no_more_than_what_the_code_lost() {
                 let lost = from_centre * length(&apart(&row, &decoded));
                 let rounded = 0.03 * from_centre * length(&apart(&row, &centre));
                 let (truth, allowed) = (distance(metric, &query, &row), slope * (lost + rounded) + 1e-4);
-                assert!((f64::from(score) - truth).abs() <= allowed, "{metric} {dims}: {score}, not {truth} +- {allowed}");
+                assert!((f64::from(score) - truth).abs() <= allowed, "{metric} {dims} {bits}: {score}, not {truth} +- {allowed}");
             }
         }
     }
@@ -86,7 +87,7 @@ fn codes_tell_how_much_nearer_a_neighbour_is() {
             Bits::One => (0..n * dims).map(|_| random.unit() as f32).collect(),
             Bits::Two => correlated(n, dims, 4),
         };
-        let (codec, codes) = made(metric, dims, &rows);
+        let (codec, codes) = made(8, metric, dims, &rows);
         assert_eq!(inner(&codec).bits(), bits, "{} values", inner(&codec).kept());
         let (rabitq, width) = (inner(&codec), codec.code_bytes());
         let code = |row: usize| &codes[row * width..][..width];
@@ -130,11 +131,71 @@ fn codes_tell_how_much_nearer_a_neighbour_is() {
     }
 }
 
+/// The bound of RaBitQ (2024, theorem 3.2; 2025, theorem 4.1): what a code lost of a row and a query have no direction in common, so
+/// that the product of both is about what it is of random directions, and rarely more than a few times as much.
+#[test]
+fn estimates_are_off_as_by_random_directions_and_without_bias() {
+    let (n, dims) = (500, 96);
+    let mut random = Random::new(8);
+    let rows: Vec<f32> = (0..n * dims).map(|_| random.unit() as f32).collect();
+    for (bits, metric) in (1..=7).flat_map(|bits| METRICS.map(|metric| (bits, metric))) {
+        let (codec, codes) = made(bits, metric, dims, &rows);
+        let (rabitq, width) = (inner(&codec), codec.code_bytes());
+        assert!(rabitq.kept() >= 96, "all directions of rows of any direction are kept");
+        let values =
+            |row: &[f32]| rabitq.projection.of_rows(&prepared(metric, dims, row)).into_iter().map(f64::from).collect::<Vec<_>>();
+        let decoded = |row: usize| {
+            let mut values = vec![0.0; rabitq.kept()];
+            rabitq.values(&codes[row * width..][..width], &mut values);
+            values.into_iter().map(f64::from).collect::<Vec<_>>()
+        };
+        let (mut squares, mut sum, mut far, mut count) = (0.0, 0.0, 0, 0);
+        for query in (0..n).step_by(50).map(|at| &rows[at * dims..][..dims]) {
+            let asked = values(query);
+            for at in 0..n {
+                let (row, code) = (values(&rows[at * dims..][..dims]), decoded(at));
+                let lost = apart(&code, &row);
+                // The code lies beyond the row, so that what it lost is at a right angle to the row.
+                assert!(dot(&lost, &row).abs() <= 1e-4 * dot(&row, &row), "{metric} {bits}");
+                let reach = length(&asked) * length(&lost) / (rabitq.kept() as f64).sqrt();
+                let error = dot(&asked, &lost) / reach;
+                (squares, sum, count) = (squares + error * error, sum + error, count + 1);
+                far += usize::from(error.abs() > 4.0);
+            }
+        }
+        let (error, bias) = ((squares / f64::from(count)).sqrt(), sum / f64::from(count));
+        assert!(error < 1.5 && bias.abs() < 0.1 && far * 1000 < count as usize, "{metric} {bits}: {error} {bias} {far}");
+    }
+}
+
+#[test]
+fn more_bits_lose_less() {
+    let (n, dims) = (400, 80);
+    let rows = correlated(n, dims, 9);
+    let lost = |bits: u8| {
+        let (codec, codes) = made(bits, Metric::L2, dims, &rows);
+        let (rabitq, width) = (inner(&codec), codec.code_bytes());
+        let projected = rabitq.projection.of_rows(&rows);
+        let of_row = |(values, code): (&[f32], &[u8])| {
+            let mut decoded = vec![0.0; rabitq.kept()];
+            rabitq.values(code, &mut decoded);
+            let squares: f32 = values.iter().zip(&decoded).map(|(a, b)| (a - b).powi(2)).sum();
+            f64::from(squares / values.iter().map(|x| x * x).sum::<f32>())
+        };
+        projected.chunks_exact(rabitq.kept()).zip(codes.chunks_exact(width)).map(of_row).sum::<f64>() / n as f64
+    };
+    let losses: Vec<f64> = (1..=8).map(lost).collect();
+    // Each bit more is a quarter of the squares in theory, where levels are many.
+    assert!(losses.windows(2).all(|pair| pair[1] < 0.5 * pair[0]), "{losses:?}");
+    // Of one bit, what a normal value's sign leaves: pi / 2 - 1.
+    assert!((losses[0] - 0.571).abs() < 0.1, "{losses:?}");
+}
+
 #[test]
 fn a_query_unlike_all_rows_is_projected_as_well() {
     let dims = 64;
     let rows = correlated(500, dims, 6);
-    let (codec, _) = made(Metric::L2, dims, &rows);
+    let (codec, _) = made(8, Metric::L2, dims, &rows);
     let mut query = rows[..dims].to_vec();
     // Bytes of a scale that holds this value would leave nothing of the others.
     query[7] = 1e6;

@@ -72,12 +72,15 @@ fn config(random: &mut Random) -> Config {
     let dims = 1 + random.below(12);
     let metric = *random.pick(&[Metric::Cosine, Metric::Dot, Metric::L2]);
     let precision = *random.pick(&[Precision::F32, Precision::F32, Precision::F16, Precision::I8]);
+    let rabitq = Codes::Rabitq { bits: 1 + random.below(8) as u8 };
     let codes = *random.pick(&[
         Codes::None,
         Codes::None,
         Codes::Sq8,
         Codes::Binary,
+        Codes::Sq4,
         Codes::Rabitq { bits: 8 },
+        rabitq,
         Codes::Pq { bytes: dims.min(3), rotate: true },
     ]);
     let coarse = *random.pick(&[Coarse::Auto, Coarse::Flat, Coarse::Flat, Coarse::Hnsw, Coarse::Ivf]);
@@ -120,7 +123,7 @@ impl Sequence<'_> {
         }
         self.reopen(true)?;
         let mean = self.recalls.iter().sum::<f64>() / self.recalls.len() as f64;
-        let fine = matches!(self.config.options.codes, Some(Codes::None | Codes::Sq8 | Codes::Rabitq { .. }));
+        let fine = matches!(self.config.options.codes, Some(Codes::None | Codes::Sq8 | Codes::Rabitq { bits: 8 }));
         if mean < FLOORS[usize::from(!fine)] {
             return Err(Finding::new(Kind::Wrong, format!("a mean recall of {mean:.3} in {} searches", self.recalls.len())));
         }

@@ -54,7 +54,7 @@ fn measure(base: &str, queries: &str, dimensions: &str, metric: &str) -> Result<
         return Err(format!("the files do not hold rows of {dims} dimensions").into());
     }
     let task = Task::new();
-    let codec = Codec::train(&CodecSpec::Rabitq, metric, dims, &rows, 1, &task).map_err(|_| "aborted")?;
+    let codec = Codec::train(&CodecSpec::Rabitq { bits: 8 }, metric, dims, &rows, 1, &task).map_err(|_| "aborted")?;
     let coded = Coded::new(codec, &rows);
     let linked = build::link(&coded, &task).map_err(|error| format!("{error:?}"))?;
     println!(

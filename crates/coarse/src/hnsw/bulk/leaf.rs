@@ -1,5 +1,7 @@
 //! All pairs of a few hundred members.
 
+use kernels::kernels;
+
 use super::super::NONE;
 use super::super::layer::Layer;
 use crate::Space;
@@ -19,11 +21,13 @@ pub(super) struct Leaf<S: Space> {
     distances: Vec<f32>,
     /// Of the members that can still be chosen.
     left: Vec<f32>,
+    /// As many limits that nothing is above.
+    none: Vec<f32>,
 }
 
 impl<S: Space> Default for Leaf<S> {
     fn default() -> Self {
-        Self { set: S::Set::default(), rows: Vec::new(), distances: Vec::new(), left: Vec::new() }
+        Self { set: S::Set::default(), rows: Vec::new(), distances: Vec::new(), left: Vec::new(), none: Vec::new() }
     }
 }
 
@@ -47,6 +51,7 @@ impl<S: Space> Leaf<S> {
     fn measure(&mut self, space: &S) {
         let len = self.rows.len();
         self.distances.resize(len * len, 0.0);
+        self.none.resize(len, GONE);
         for one in 0..len {
             let start = one + 1;
             space.between_run(&mut self.set, one as u32, start as u32, &mut self.distances[one * len + start..(one + 1) * len]);
@@ -69,38 +74,29 @@ impl<S: Space> Leaf<S> {
         let len = self.rows.len();
         self.left.clear();
         self.left.extend_from_slice(&self.distances[centre * len..][..len]);
-        let (half, mut first) = (links.len().div_ceil(2), GONE);
+        let half = links.len().div_ceil(2);
+        let mut least = kernels().drop_above(&mut self.left, &self.none);
+        let first = least;
         for (taken, link) in links.iter_mut().enumerate() {
-            if taken == half {
+            if taken == half && least == first {
                 self.left.iter_mut().filter(|distance| **distance == first).for_each(|distance| *distance = GONE);
+                least = kernels().drop_above(&mut self.left, &self.none);
             }
-            let Some(place) = nearest(&self.left, centre) else { return };
-            if taken == 0 {
-                first = self.left[place];
+            if least == GONE {
+                return;
             }
+            let Some(place) = nearest(&self.left, least, centre) else { return };
             *link = place as u32;
             self.left[place] = GONE;
-            let from_it = &self.distances[place * len..][..len];
-            for (distance, &from_it) in self.left.iter_mut().zip(from_it) {
-                *distance = if from_it < *distance { GONE } else { *distance };
-            }
+            least = kernels().drop_above(&mut self.left, &self.distances[place * len..][..len]);
         }
     }
 }
 
-/// The place of the least distance, the one nearest to `centre` where there are several.
-fn nearest(distances: &[f32], centre: usize) -> Option<usize> {
-    let mut least = [GONE; RUN];
-    let (runs, rest) = distances.as_chunks::<RUN>();
-    for run in runs {
-        least.iter_mut().zip(run).for_each(|(least, &distance)| *least = if distance < *least { distance } else { *least });
-    }
-    let least = least.iter().chain(rest).fold(GONE, |least, &distance| if distance < least { distance } else { least });
-    if least == GONE {
-        return None;
-    }
-    let above = first(&distances[centre..], least).map(|apart| centre + apart);
-    let below = last(&distances[..centre], least);
+/// The place of `distance` that is nearest to `centre`.
+fn nearest(distances: &[f32], distance: f32, centre: usize) -> Option<usize> {
+    let above = first(&distances[centre..], distance).map(|apart| centre + apart);
+    let below = last(&distances[..centre], distance);
     match (below, above) {
         (Some(below), Some(above)) => Some(if centre - below <= above - centre { below } else { above }),
         (below, above) => below.or(above),

@@ -1,6 +1,5 @@
 //! From what leaves give to links.
 
-use kernels::Scorer;
 use rayon::prelude::*;
 use task::{Aborted, Task};
 
@@ -8,7 +7,7 @@ use super::super::NONE;
 use super::super::layer::Layer;
 use super::super::prune::Pruner;
 use super::leaf::Leaf;
-use crate::{Candidate, Space};
+use crate::Space;
 
 /// Where a member is: in which leaf, and there at which place.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -35,9 +34,7 @@ pub(super) fn link_leaves<S: Space>(space: &S, layer: &Layer, leaves: &[Vec<u32>
         near.extend(layer.neighbours(member));
         near.sort_unstable();
         near.dedup();
-        let mut candidates = Vec::with_capacity(near.len());
-        add_measured(&mut space.scorer(layer.row(member)), layer, &near, &mut candidates);
-        let links = pruner.choose(space, member, &mut candidates, |l| layer.row(l), m);
+        let links = pruner.choose_again(space, member, &near, |l| layer.row(l), m);
         layer.set_links(member, links.iter().map(|c| c.row));
         Ok(())
     })
@@ -51,12 +48,4 @@ fn places(leaves: &[Vec<u32>]) -> Vec<At> {
     }
     places.par_sort_unstable();
     places
-}
-
-/// Adds `members` with their distances.
-pub(super) fn add_measured(scorer: &mut impl Scorer, layer: &Layer, members: &[u32], near: &mut Vec<Candidate>) {
-    let rows: Vec<u32> = members.iter().map(|&l| layer.row(l)).collect();
-    let mut distances = vec![0.0; rows.len()];
-    scorer.score(&rows, &mut distances);
-    near.extend(members.iter().zip(distances).map(|(&row, distance)| Candidate { distance, row }));
 }

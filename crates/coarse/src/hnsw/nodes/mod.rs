@@ -96,6 +96,7 @@ struct Node<'a> {
 pub struct Nodes {
     bytes: View<u8>,
     layout: Layout,
+    len: u32,
     entrance: Arc<Entrance>,
 }
 
@@ -123,12 +124,12 @@ impl Nodes {
             bytes.extend(&piece)?;
             task.report("nodes", u64::from(end), u64::from(graph.len()));
         }
-        Ok(Self { bytes: bytes.view(), layout, entrance: Arc::new(Entrance::make(graph.len(), coder)) })
+        Ok(Self { bytes: bytes.view(), layout, len: graph.len(), entrance: Arc::new(Entrance::make(graph.len(), coder)) })
     }
 
     /// Rows that have a node.
     pub fn len(&self) -> u32 {
-        (self.bytes.len() / self.layout.stride) as u32
+        self.len
     }
 
     /// Whether no row has.

@@ -5,11 +5,14 @@ use task::{Aborted, Task};
 
 use super::super::Scratch;
 use super::super::pool::Pool;
-use super::{Nodes, marked};
+use super::{LINE, Nodes, marked};
 use crate::Candidate;
 
-/// Nodes asked for ahead: the next one, and the one after it.
-const AHEAD: usize = 3;
+/// Nodes asked for ahead: the next one, and the one after it. Three were 2 % slower.
+const AHEAD: usize = 2;
+/// Bytes of a node that are asked for: the processor sees where they lead, and brings what follows by itself. On text of MiniLM
+/// (27 lines a node) recall 0.976 took 60.9 us, and 66.3 where all lines were asked for.
+const HEAD: usize = 10 * LINE;
 
 /// So many times what estimates are off by, as a rule, the next estimate is above the `k`-th nearest row when the walk ends early.
 /// On MNIST-784 recall 0.99 took 49 us, and 53 by the number of places alone; with 2 the walk ends too early for 0.99, and 3
@@ -58,10 +61,11 @@ impl Nodes {
         pool.start(wanted.ef);
         visited.start(self.len() as usize);
         wanted.hidden.filter(|&row| row < self.len()).map(|row| visited.insert(row));
+        let head = HEAD.min(self.layout.stride);
         let mut ending = Ending::new(wanted);
         for Candidate { distance, row } in few.live() {
             if distance < pool.bound() && visited.insert(row) {
-                kernels().prefetch(self.at(row));
+                kernels().prefetch(&self.at(row)[..head]);
                 pool.insert(distance, row, live(row));
             }
         }
@@ -95,7 +99,7 @@ impl Nodes {
             }
             for next in pool.upcoming(AHEAD) {
                 if !asked.contains(&next) {
-                    kernels().prefetch(self.at(next));
+                    kernels().prefetch(&self.at(next)[..head]);
                     asked[turn % asked.len()] = next;
                     turn += 1;
                 }
@@ -118,7 +122,7 @@ impl Nodes {
         let mut sum = 0.0;
         for (at, &row) in visits.iter().enumerate() {
             if let Some(&next) = visits.get(at + AHEAD) {
-                kernels().prefetch(self.at(next));
+                kernels().prefetch(&self.at(next)[..HEAD.min(self.layout.stride)]);
             }
             let (own, node) = (scorer.score_one(row), self.node(row));
             let near = Near { bound: own, estimates: distances, marks };
@@ -157,6 +161,8 @@ impl Ending {
         }
         self.squares += (estimate - own) * (estimate - own);
         self.seen += 1;
-        self.seen > TRIED && estimate > nearest.bound() + self.certain * (self.squares / self.seen as f32).sqrt()
+        let above = estimate - nearest.bound();
+        // Squared: neither a root nor a division at every step.
+        self.seen > TRIED && above > 0.0 && above * above * self.seen as f32 > self.certain * self.certain * self.squares
     }
 }

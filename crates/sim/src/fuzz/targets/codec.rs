@@ -52,7 +52,8 @@ fn score(codec: &Codec, query: &[f32], codes: &[u8]) {
     }
     let mut set = CodeSet::default();
     codec.gather(codes.chunks_exact(width), &mut set);
-    codec.between(&set, 1, &[0, 2, 1], &mut [0.0; 3]);
+    codec.between(&mut set, 1, &[0, 2, 1], &mut [0.0; 3]);
+    codec.between_run(&mut set, 1, 1, &mut [0.0; 2]);
     if let Codec::Rabitq(codec) = codec {
         codec.neighbours(&codes[..width], codes.chunks_exact(width), |_, signs, _| assert_eq!(signs.len(), codec.subspaces()));
     }
@@ -71,7 +72,9 @@ pub fn seed(number: u64) -> Vec<u8> {
     let dims = 1 + random.below(10);
     let metric = [Metric::Cosine, Metric::Dot, Metric::L2][random.below(3)];
     let pq = |rotate| CodecSpec::Pq { bytes: 1 + number as usize % dims, rotate };
-    let spec = [CodecSpec::Sq8, CodecSpec::Binary, pq(false), pq(true), CodecSpec::Rabitq][number as usize % 5];
+    let rabitq = CodecSpec::Rabitq { bits: 1 + random.below(8) as u8 };
+    let specs = [CodecSpec::Sq8, CodecSpec::Sq4, CodecSpec::Binary, pq(false), pq(true), CodecSpec::Rabitq { bits: 8 }, rabitq];
+    let spec = specs[number as usize % specs.len()];
     let rows = random.below(40);
     let sample = random.vector(rows * dims);
     let codec = Codec::train(&spec, metric, dims, &sample, number, &Task::new()).expect("nobody stops it");

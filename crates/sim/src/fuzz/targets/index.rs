@@ -184,8 +184,8 @@ fn change(index: &Index, mut items: Vec<Item>) -> Vec<Item> {
 /// An index with some rows in files and some in the log.
 pub fn seed(number: u64) -> Vec<u8> {
     let mut random = Random::new(number);
-    let codes =
-        [Codes::Auto, Codes::None, Codes::Sq8, Codes::Binary, Codes::Rabitq { bits: 8 }, Codes::Pq { bytes: 1, rotate: false }];
+    let rabitq = Codes::Rabitq { bits: 1 + random.below(8) as u8 };
+    let codes = [Codes::Auto, Codes::None, Codes::Sq8, Codes::Sq4, Codes::Binary, rabitq, Codes::Pq { bytes: 1, rotate: false }];
     let asked = PartialOptions {
         dimensions: Some(1 + random.below(5)),
         metric: Some(*random.pick(&[Metric::Cosine, Metric::Dot, Metric::L2])),
@@ -261,8 +261,9 @@ fn take_apart(disk: &SimDisk, directory: &Directory, bytes: &mut Vec<u8>) {
 fn add_codes(asked: &PartialOptions, random: &mut Random, bytes: &mut Vec<u8>) {
     let spec = match asked.codes {
         Some(Codes::Sq8) => CodecSpec::Sq8,
+        Some(Codes::Sq4) => CodecSpec::Sq4,
         Some(Codes::Binary) => CodecSpec::Binary,
-        Some(Codes::Rabitq { .. }) => CodecSpec::Rabitq,
+        Some(Codes::Rabitq { bits }) => CodecSpec::Rabitq { bits },
         Some(Codes::Pq { bytes, rotate }) => CodecSpec::Pq { bytes, rotate },
         _ => return,
     };

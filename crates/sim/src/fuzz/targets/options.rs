@@ -54,7 +54,8 @@ fn agreement(given: &PartialOptions, stored: &Options, on_disk: bool) {
 }
 
 fn asked(input: &mut Input<'_>) -> PartialOptions {
-    let codes = [Codes::Auto, Codes::None, Codes::Sq8, Codes::Binary, Codes::Rabitq { bits: 8 }];
+    let rabitq = Codes::Rabitq { bits: input.u8() % 10 };
+    let codes = [Codes::Auto, Codes::None, Codes::Sq8, Codes::Sq4, Codes::Binary, Codes::Rabitq { bits: 8 }, rabitq];
     PartialOptions {
         dimensions: number(input),
         metric: pick(input, &[Metric::Cosine, Metric::Dot, Metric::L2]),
@@ -91,6 +92,7 @@ pub fn seed(number: u64) -> Vec<u8> {
     let mut random = Random::new(number);
     let mut bytes = vec![1];
     for _ in 0..2 {
+        bytes.push(1 + random.below(8) as u8);
         bytes.extend([1, 1 + random.below(255) as u8, random.word() as u8, random.word() as u8, 0, random.word() as u8]);
         bytes.extend([random.word() as u8, random.word() as u8]);
         bytes.extend([1, 2 + random.below(254) as u8, 1, 1 + random.below(255) as u8, random.word() as u8]);
