@@ -15,7 +15,7 @@ export type Codes =
   | 'none'
   /** A byte a dimension. */
   | 'sq8'
-  /** Half a byte a dimension, in 16 steps of one width: coarse, but small and quick to compare. */
+  /** Half a byte a dimension, in 16 steps of one width. */
   | 'sq4'
   /** A bit a dimension. */
   | 'binary'
@@ -24,7 +24,7 @@ export type Codes =
    * With 8 under `coarse: 'hnsw'` every row's node in memory has single bits of its neighbours' differences too, which a search
    * scans 32 at a time: about `4 * kept + 384` bytes a row at `hnsw.m` 16. Fastest for images and text embeddings. With fewer the graph
    * is walked by the codes alone, `kept * bits / 8 + 8` bytes a row: little memory for rows of many values. With 1 or 2, rows of few
-   * values need an `ef` or `rerank` of hundreds.
+   * values need a larger `ef` or `rerank`.
    */
   | { type: 'rabitq'; bits?: number }
   /** `bytes` bytes a vector; `rotate` fits a rotation first (OPQ; default true). */
@@ -39,7 +39,7 @@ export interface IndexOptions {
    * How candidates are found. `'ivf'`: lists of rows around centroids, of which a search looks into the nearest; built several
    * times as fast as a graph. Default `'auto'`: an exact scan of a small index; a larger one gets a graph. Where it is in memory
    * and `codes` is left open, too, it gets lists if it has fewer than 160 dimensions and its rows, measured when there are
-   * enough of them, lie as if they had more than 21 of their own (GloVe has 26, SIFT 16); with metric `'dot'` in any case.
+   * enough of them, lie as if they had more than 21 of their own; with metric `'dot'` in any case.
    */
   coarse?: 'auto' | 'flat' | 'hnsw' | 'ivf'
   /**

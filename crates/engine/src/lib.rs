@@ -12,6 +12,7 @@
 //! JavaScript.
 #![forbid(unsafe_code)]
 
+mod auto;
 mod change;
 mod checkpoint;
 mod commit;
@@ -23,7 +24,6 @@ mod doubt;
 mod error;
 mod ids;
 mod index;
-mod intrinsic;
 mod lists;
 mod metadata;
 mod nodes;

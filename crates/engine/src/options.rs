@@ -3,8 +3,7 @@
 use quant::CodecSpec;
 
 use crate::error::{Error, Result};
-use crate::intrinsic;
-use crate::state::{Plan, State};
+use crate::state::Plan;
 use crate::types::{Coarse, Codes, Durability, Metric, Placement, Precision};
 
 /// The most dimensions a vector can have.
@@ -12,12 +11,6 @@ pub const MAX_DIMENSIONS: usize = 4096;
 
 /// The most lists an index can have.
 pub const MAX_LISTS: usize = 1 << 20;
-
-/// Rows of so many dimensions go into a graph where `auto` may choose.
-const MANY_DIMENSIONS: usize = 160;
-/// Rows of fewer go into a graph where they lie as if they had so many at most ([`intrinsic`]), else into lists. SIFT has 16 of its
-/// 128, and is found faster by the graph; GloVe 26 of its 100, and is found faster by lists from recall 0.95 on.
-const FEW_DIMENSIONS: f64 = 21.0;
 
 /// Bits a value of the codes 'rabitq' where nobody says.
 pub const RABITQ_BITS: u8 = 8;
@@ -170,22 +163,8 @@ impl Options {
         }
     }
 
-    /// What finds candidates once comparing all rows takes too long, where that is left to the index.
-    ///
-    /// Rows of many dimensions have few that matter, and are found in a few dozen steps of a graph with its neighbours' codes beside
-    /// the links. Of few dimensions, those that lie as if they had fewer still are, too; the others go into lists, whose codes hold
-    /// them well.
-    pub fn choose(&self, state: &State) -> Result<Plan> {
-        if !self.decides_codes() || self.dimensions >= MANY_DIMENSIONS {
-            return Ok(Plan::Hnsw);
-        }
-        // Products tell nothing of how rows lie.
-        let lists = self.metric == Metric::Dot || intrinsic::dimension(state)? > FEW_DIMENSIONS;
-        Ok(if lists { Plan::Ivf } else { Plan::Hnsw })
-    }
-
     /// Whether nothing is asked of the coarse side, and no codes must be small.
-    fn decides_codes(&self) -> bool {
+    pub(crate) fn decides_codes(&self) -> bool {
         self.coarse == Coarse::Auto && self.codes == Codes::Auto && self.vectors == Placement::Memory
     }
 

@@ -174,7 +174,8 @@ impl Search<'_> {
         self.hidden != Some(row) && self.state.is_live(row)
     }
 
-    /// Compares candidates, most promising first, as long as any of them could be among the nearest.
+    /// Compares candidates: where their estimates are fine, the most promising ones, and then those that could be among the
+    /// nearest by what the estimates of the first were off by; else all of them.
     fn verify(&self, found: &mut [Candidate], exact: &Exact<'_>, top: &mut Top<'_>) -> Result<()> {
         let dense = &self.state.dense;
         let estimated = self.state.over_codes && is_fine(self.state) && std::ptr::eq(self.query.candidates, self.query.verify);

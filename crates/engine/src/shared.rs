@@ -13,6 +13,7 @@ use rayon::{ThreadPool, ThreadPoolBuilder};
 use store::Directory;
 use task::{Cancel, Task};
 
+use crate::auto;
 use crate::checkpoint::{self, Saved};
 use crate::commit::Commits;
 use crate::derived::{self, Derived};
@@ -389,7 +390,7 @@ impl Shared {
             let bytes = state.live() as usize * self.format.dims * size_of::<f32>();
             if bytes > EXACT_BYTES {
                 // Rows in memory can be read.
-                let plan = self.options.choose(&state).unwrap_or(Plan::Hnsw);
+                let plan = auto::choose(&self.options, &state).unwrap_or(Plan::Hnsw);
                 let over_codes = self.options.codec_of(plan).is_some();
                 self.publish(|state| (state.plan, state.over_codes) = (plan, over_codes));
             }

@@ -137,7 +137,7 @@ impl Kernels {
     /// If `blocks` is not whole blocks of the tables' size, or factors, `found.estimates` (32 a block) or `found.marks`
     /// are not as long.
     pub fn scan_nibbles(&self, tables: &NibbleTables, blocks: &[u8], base: f32, factors: Factors<'_>, found: Near<'_>) {
-        // No division: it would take a third of the time of one block.
+        // No division: 3 % of a walk over 60,000 images at ef 60, which scans one block a call.
         let (bytes, count) = (tables.bytes.len(), found.marks.len());
         assert!(
             bytes > 0 && bytes.checked_mul(count) == Some(blocks.len()),

@@ -42,7 +42,7 @@ impl Bits {
             }),
             Self::Two => {
                 let per_step = if rms > 0.0 { 1.0 / (STEP * rms) } else { 0.0 };
-                // Comparisons: without SSE 4.1 rounding down is a call, for each of a thousand million values of a large index.
+                // Comparisons: rounding down is a call where the processor of the build has no instruction for it.
                 code::<2>(values, codes, levels, |value| {
                     let steps = value * per_step;
                     let level = u8::from(steps >= -1.0) + u8::from(steps >= 0.0) + u8::from(steps >= 1.0);

@@ -21,13 +21,11 @@ pub(super) struct Leaf<S: Space> {
     distances: Vec<f32>,
     /// Of the members that can still be chosen.
     left: Vec<f32>,
-    /// As many limits that nothing is above.
-    none: Vec<f32>,
 }
 
 impl<S: Space> Default for Leaf<S> {
     fn default() -> Self {
-        Self { set: S::Set::default(), rows: Vec::new(), distances: Vec::new(), left: Vec::new(), none: Vec::new() }
+        Self { set: S::Set::default(), rows: Vec::new(), distances: Vec::new(), left: Vec::new() }
     }
 }
 
@@ -51,7 +49,6 @@ impl<S: Space> Leaf<S> {
     fn measure(&mut self, space: &S) {
         let len = self.rows.len();
         self.distances.resize(len * len, 0.0);
-        self.none.resize(len, GONE);
         for one in 0..len {
             let start = one + 1;
             space.between_run(&mut self.set, one as u32, start as u32, &mut self.distances[one * len + start..(one + 1) * len]);
@@ -75,12 +72,12 @@ impl<S: Space> Leaf<S> {
         self.left.clear();
         self.left.extend_from_slice(&self.distances[centre * len..][..len]);
         let half = links.len().div_ceil(2);
-        let mut least = kernels().drop_above(&mut self.left, &self.none);
+        let mut least = self.left[kernels().argmin(&self.left)];
         let first = least;
         for (taken, link) in links.iter_mut().enumerate() {
             if taken == half && least == first {
                 self.left.iter_mut().filter(|distance| **distance == first).for_each(|distance| *distance = GONE);
-                least = kernels().drop_above(&mut self.left, &self.none);
+                least = self.left[kernels().argmin(&self.left)];
             }
             if least == GONE {
                 return;

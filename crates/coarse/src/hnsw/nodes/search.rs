@@ -61,11 +61,10 @@ impl Nodes {
         pool.start(wanted.ef);
         visited.start(self.len() as usize);
         wanted.hidden.filter(|&row| row < self.len()).map(|row| visited.insert(row));
-        let head = HEAD.min(self.layout.stride);
         let mut ending = Ending::new(wanted);
         for Candidate { distance, row } in few.live() {
             if distance < pool.bound() && visited.insert(row) {
-                kernels().prefetch(&self.at(row)[..head]);
+                self.ask(row);
                 pool.insert(distance, row, live(row));
             }
         }
@@ -99,7 +98,7 @@ impl Nodes {
             }
             for next in pool.upcoming(AHEAD) {
                 if !asked.contains(&next) {
-                    kernels().prefetch(&self.at(next)[..head]);
+                    self.ask(next);
                     asked[turn % asked.len()] = next;
                     turn += 1;
                 }
@@ -122,7 +121,7 @@ impl Nodes {
         let mut sum = 0.0;
         for (at, &row) in visits.iter().enumerate() {
             if let Some(&next) = visits.get(at + AHEAD) {
-                kernels().prefetch(&self.at(next)[..HEAD.min(self.layout.stride)]);
+                self.ask(next);
             }
             let (own, node) = (scorer.score_one(row), self.node(row));
             let near = Near { bound: own, estimates: distances, marks };
@@ -130,6 +129,12 @@ impl Nodes {
             sum += own + marks[0] as f32;
         }
         sum
+    }
+
+    /// Has the first lines of a node brought, which is looked at soon.
+    #[inline]
+    fn ask(&self, row: u32) {
+        kernels().prefetch(&self.at(row)[..HEAD.min(self.layout.stride)]);
     }
 }
 
