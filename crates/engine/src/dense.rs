@@ -17,7 +17,7 @@ use crate::types::Precision;
 
 /// Rows in memory that are asked for ahead of the one being verified.
 const ROWS_AHEAD: usize = 4;
-/// Bytes of each of them: once some lines of a row were read, processors fetch the next ones by themselves.
+/// Bytes of each of them: once some lines of a row were read, some processors fetch the next ones by themselves.
 const BYTES_AHEAD: usize = 8 * 64;
 
 /// Rows 0 .. `in_file` lie in extents on disk, those behind in memory. With rows kept in memory `in_file` is 0.
@@ -116,7 +116,7 @@ impl Dense {
         let ask = |row: u32| {
             if row >= self.in_file {
                 let record = records.row((row - self.in_file) as usize);
-                kernels().prefetch(&record[..record.len().min(BYTES_AHEAD)]);
+                kernels().prefetch_start(record, BYTES_AHEAD);
             }
         };
         rows.iter().take(ROWS_AHEAD).for_each(|&row| ask(row));

@@ -73,6 +73,7 @@ fn prefetch_takes_anything() {
     for k in sets() {
         for n in [0, 1, 63, 64, 65, 5000] {
             k.prefetch(&vec![1; n]);
+            k.prefetch_start(&vec![1; n], 512);
         }
     }
 }

@@ -48,7 +48,7 @@ impl ListScorer for CodedLists<'_> {
 
     fn prefetch(&self, part: usize, blocks: Range<usize>) {
         let codes = self.codes(part, blocks);
-        kernels().prefetch(&codes[..codes.len().min(LEAD)]);
+        kernels().prefetch_start(codes, LEAD);
     }
 }
 

@@ -74,4 +74,11 @@ impl Kernels {
     pub fn prefetch(&self, bytes: &[u8]) {
         prefetch::span(bytes.as_ptr(), bytes.len());
     }
+
+    /// Asks for the start of `bytes`, which are about to be read in their order: `lead` of them, or all where the processor can
+    /// have so many lines under way.
+    #[inline]
+    pub fn prefetch_start(&self, bytes: &[u8], lead: usize) {
+        prefetch::start(bytes, lead);
+    }
 }
