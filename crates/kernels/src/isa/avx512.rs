@@ -183,7 +183,7 @@ impl ByteDot for Vnni {
     type Acc = __m512i;
     const STEP: usize = 64;
     type Lines = __m512i;
-    const BLOCKS: usize = 8;
+    const BLOCKS: usize = 16;
 
     by_token_at! {
         // dpbusd widens its four products before it adds them: exact, unlike dpbusds and maddubs.

@@ -143,7 +143,7 @@ pub(crate) trait ByteDot: Isa {
 
     /// 16 sums.
     type Lines: Copy;
-    /// How many `Lines` fit in the registers, 8 at most.
+    /// How many `Lines` fit in the registers, 16 at most.
     const BLOCKS: usize;
 
     fn zero_lines(self) -> Self::Lines;

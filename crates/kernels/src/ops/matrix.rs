@@ -27,16 +27,15 @@ pub(crate) unsafe fn multiply<S: ByteDot>(s: S, q: &[u8], lines: &[Line], out: &
         let taken = width.min(blocks - block);
         // SAFETY: `taken` blocks of rows are left from `block` on, in the lines of every four values and in out.
         unsafe {
-            match taken {
-                1 => pass::<S, 1>(s, q, lines, blocks, out),
-                2 => pass::<S, 2>(s, q, lines, blocks, out),
-                3 => pass::<S, 3>(s, q, lines, blocks, out),
-                4 => pass::<S, 4>(s, q, lines, blocks, out),
-                5 => pass::<S, 5>(s, q, lines, blocks, out),
-                6 => pass::<S, 6>(s, q, lines, blocks, out),
-                7 => pass::<S, 7>(s, q, lines, blocks, out),
-                _ => pass::<S, 8>(s, q, lines, blocks, out),
+            macro_rules! pass_of {
+                ($($n:literal)+) => {
+                    match taken {
+                        $($n => pass::<S, $n>(s, q, lines, blocks, out),)+
+                        _ => unreachable!("{taken} blocks in a pass"),
+                    }
+                };
             }
+            pass_of!(1 2 3 4 5 6 7 8 9 10 11 12 13 14 15 16)
         }
         block += taken;
     }
