@@ -108,20 +108,22 @@ impl Dense {
         self.verified.fetch_add((all - rows.len()) as u64, Relaxed);
     }
 
+    /// Asks for a row that may soon be verified, if it is in memory.
+    #[inline]
+    pub fn expect(&self, row: u32) {
+        if row >= self.in_file {
+            kernels().prefetch_start(self.strided().row((row - self.in_file) as usize), BYTES_AHEAD);
+        }
+    }
+
     /// Calls `found` with the place in `rows` and the stored bytes of each row, in the order that suits the disk.
     pub fn read(&self, rows: &[u32], task: &Task, mut found: impl FnMut(usize, &[u8])) -> Result<()> {
         let records = self.strided();
         let mut on_disk = Vec::new();
         let mut places = Vec::new();
-        let ask = |row: u32| {
-            if row >= self.in_file {
-                let record = records.row((row - self.in_file) as usize);
-                kernels().prefetch_start(record, BYTES_AHEAD);
-            }
-        };
-        rows.iter().take(ROWS_AHEAD).for_each(|&row| ask(row));
+        rows.iter().take(ROWS_AHEAD).for_each(|&row| self.expect(row));
         for (at, &row) in rows.iter().enumerate() {
-            rows.get(at + ROWS_AHEAD).into_iter().for_each(|&row| ask(row));
+            rows.get(at + ROWS_AHEAD).into_iter().for_each(|&row| self.expect(row));
             if row >= self.in_file {
                 found(at, records.row((row - self.in_file) as usize));
             } else {

@@ -55,11 +55,12 @@ impl Search<'_> {
         let mut tables = NibbleTables::default();
         scorer.neighbour_tables(&mut tables);
         let live = |row| row < covered && self.is_live(row);
+        let expect = |row| self.state.dense.expect(row);
         let rough = codes.rabitq().is_some_and(|codec| codec.bits() == Bits::One);
         let wanted = Wanted { k: self.effort.k, ef: self.effort.ef, rough, tables: &tables, hidden: self.hidden };
         let mut found = self.scratch.with(|scratch| match self.hidden {
-            None => nodes.search(&mut scorer, &wanted, live, scratch, self.task),
-            Some(row) => nodes.search(&mut Without { scorer: &mut scorer, row }, &wanted, live, scratch, self.task),
+            None => nodes.search(&mut scorer, &wanted, live, expect, scratch, self.task),
+            Some(row) => nodes.search(&mut Without { scorer: &mut scorer, row }, &wanted, live, expect, scratch, self.task),
         })?;
         if nodes.len() < covered {
             let (newer, keep) = (nodes.len()..covered, self.effort.rerank);

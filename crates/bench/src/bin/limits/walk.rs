@@ -53,14 +53,14 @@ pub fn measure(coded: &Coded, graph: &Graph, queries: ChunksExact<'_, f32>, task
     let mut visits = Vec::new();
     for (scorer, tables) in &mut prepared {
         let mut noted = Noted { inner: scorer, rows: Vec::new() };
-        nodes.search(&mut noted, &wanted(coded, tables), |_| true, &mut scratch, task)?;
+        nodes.search(&mut noted, &wanted(coded, tables), |_| true, |_| (), &mut scratch, task)?;
         visits.push(noted.rows);
     }
     let (mut search, mut replay) = (f64::INFINITY, f64::INFINITY);
     for _ in 0..ROUNDS {
         let took = timed(|| {
             for (scorer, tables) in &mut prepared {
-                let _ = black_box(nodes.search(scorer, &wanted(coded, tables), |_| true, &mut scratch, task));
+                let _ = black_box(nodes.search(scorer, &wanted(coded, tables), |_| true, |_| (), &mut scratch, task));
             }
         });
         search = search.min(took.as_secs_f64());

@@ -85,7 +85,7 @@ fn found(nodes: &Nodes, signed: &Signed, query: &[f32], ef: usize, hidden: Optio
     let (tables, mut scratch) = (tables(query), Scratch::default());
     let wanted = Wanted { k: ef, ef, rough: true, tables: &tables, hidden };
     let mut scorer = signed.0.scorer_of(query);
-    let mut found = nodes.search(&mut scorer, &wanted, live, &mut scratch, &Task::new()).unwrap();
+    let mut found = nodes.search(&mut scorer, &wanted, live, |_| (), &mut scratch, &Task::new()).unwrap();
     found.sort_unstable();
     let mut truth = vec![0.0; found.len()];
     let rows: Vec<u32> = found.iter().map(|c| c.row).collect();
@@ -159,6 +159,6 @@ fn nothing_is_found_in_nothing_and_aborted_work_ends() {
     let (tables, mut scratch) = (tables(&[0.0; DIMS]), Scratch::default());
     let wanted = Wanted { k: 5, ef: 5, rough: true, tables: &tables, hidden: None };
     let mut scorer = signed.0.scorer_of(&[0.0; DIMS]);
-    let searched = nodes.search(&mut scorer, &wanted, |_| true, &mut scratch, &task);
+    let searched = nodes.search(&mut scorer, &wanted, |_| true, |_| (), &mut scratch, &task);
     assert_eq!(searched.map(|found: Vec<Candidate>| found.len()), Err(task::Aborted));
 }
