@@ -1,5 +1,7 @@
 //! The best of many candidates.
 
+use kernels::kernels;
+
 use crate::Candidate;
 
 /// How far an estimate may lie from the true distance: `absolute + relative * max(estimate, 0)`.
@@ -26,13 +28,17 @@ impl Margin {
     }
 }
 
+/// Keys from this on are of estimates that are not a number: no other has all of these bits.
+const UNKNOWN: u64 = (u32::MAX as u64) << 32;
+
 /// The best `keep` of the candidates that it is given; with a margin also every further one whose true distance could be
 /// among the best `keep`, and those whose estimate is not a number (it overflowed).
 pub(crate) struct Best {
     keep: usize,
     margin: Margin,
     bound: f32,
-    found: Vec<Candidate>,
+    /// As keys, which compare in one step.
+    found: Vec<u64>,
     unknown: Vec<Candidate>,
 }
 
@@ -58,7 +64,33 @@ impl Best {
             self.unknown.push(candidate);
             return;
         }
-        self.found.push(candidate);
+        self.found.push(candidate.key());
+        self.shrink_if_many();
+    }
+
+    /// Takes the marked places that have a row which is `live`, as [`kernels::Kernels::pick`] does. Nothing is decided while they are
+    /// looked up, so that no step waits for the one before it.
+    #[inline]
+    pub(crate) fn take(&mut self, marks: &[u32], estimates: &[f32], rows: &[u32], live: impl Fn(u32) -> bool) {
+        let start = self.found.len();
+        self.found.resize(start + estimates.len(), 0);
+        let picked = start + kernels().pick(marks, estimates, rows, &mut self.found[start..]);
+        let mut end = start;
+        for at in start..picked {
+            let key = self.found[at];
+            let alive = live(key as u32);
+            self.found[end] = key;
+            end += usize::from(alive && key < UNKNOWN);
+            if key >= UNKNOWN && alive {
+                self.unknown.push(Candidate::of_key(key));
+            }
+        }
+        self.found.truncate(end);
+        self.shrink_if_many();
+    }
+
+    #[inline]
+    fn shrink_if_many(&mut self) {
         if self.found.len() >= self.keep.saturating_mul(2).saturating_add(64) {
             self.shrink();
         }
@@ -70,12 +102,12 @@ impl Best {
             return;
         }
         let (_, kth, _) = self.found.select_nth_unstable(self.keep - 1);
-        self.bound = self.margin.bound(kth.distance);
+        self.bound = self.margin.bound(Candidate::of_key(*kth).distance);
         if self.margin == Margin::default() {
             self.found.truncate(self.keep);
         } else {
             let bound = self.bound;
-            self.found.retain(|c| c.distance <= bound);
+            self.found.retain(|&key| Candidate::of_key(key).distance <= bound);
         }
     }
 
@@ -83,7 +115,18 @@ impl Best {
     pub(crate) fn finish(mut self) -> Vec<Candidate> {
         self.shrink();
         self.found.sort_unstable();
-        self.found.append(&mut self.unknown);
-        self.found
+        self.unsorted()
+    }
+
+    /// The same in no order, but for those without a number.
+    pub(crate) fn finish_unsorted(mut self) -> Vec<Candidate> {
+        self.shrink();
+        self.unsorted()
+    }
+
+    fn unsorted(mut self) -> Vec<Candidate> {
+        let mut found: Vec<Candidate> = self.found.iter().map(|&key| Candidate::of_key(key)).collect();
+        found.append(&mut self.unknown);
+        found
     }
 }

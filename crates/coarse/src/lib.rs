@@ -11,9 +11,9 @@ pub mod ivf;
 
 use std::cmp::Ordering;
 
-use kernels::Scorer;
+use kernels::{Scorer, of_sort_key, sort_key};
 
-/// A row and its estimated distance from the query. Ordered by (distance, row).
+/// A row and its estimated distance from the query. Ordered by (distance, row), what is not a number last.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Candidate {
     /// In the metric's terms: smaller is nearer.
@@ -26,10 +26,13 @@ impl Candidate {
     /// A number that orders as the candidate does, so that sorting compares without a branch.
     #[inline]
     fn key(&self) -> u64 {
-        // The order of `f32::total_cmp`.
-        let bits = self.distance.to_bits();
-        let ordered = bits ^ ((bits.cast_signed() >> 31).cast_unsigned() | 1 << 31);
-        u64::from(ordered) << 32 | u64::from(self.row)
+        sort_key(self.distance, self.row)
+    }
+
+    #[inline]
+    fn of_key(key: u64) -> Self {
+        let (distance, row) = of_sort_key(key);
+        Self { distance, row }
     }
 }
 

@@ -203,7 +203,7 @@ impl Search<'_> {
         dense.verify(exact, &rows, self.task, |at, distance| top.push(distance, rows[at]))
     }
 
-    /// Rows of 0 .. `covered` to verify, with estimated distances; what lists give comes most promising first.
+    /// Rows of 0 .. `covered` to verify, with estimated distances, in no order.
     pub fn candidates(&self, covered: u32) -> Result<Vec<Candidate>> {
         let (state, query) = (self.state, self.query);
         if let Some(lists) = state.lists.as_ref().filter(|_| state.plan == Plan::Ivf) {
@@ -286,6 +286,7 @@ impl Search<'_> {
 
 /// The best `k`, and what their estimates cannot tell from them.
 fn undecided(mut found: Vec<Candidate>, k: usize, margin: Margin) -> Vec<Candidate> {
+    found.sort_unstable();
     let bound = found.get(k - 1).map_or(f32::INFINITY, |kth| margin.bound(kth.distance));
     let sure = k.min(found.len());
     found.truncate(sure + found[sure..].iter().take_while(|c| c.distance <= bound).count());

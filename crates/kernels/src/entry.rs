@@ -10,6 +10,7 @@ use crate::ops::rows::Pick;
 
 type Pair<X, R> = unsafe fn(&[f32], &[X]) -> R;
 type Scaled<R> = unsafe fn(&[f32], &[i8], f32) -> R;
+type Marked = unsafe fn(&[u32], &[f32], &[u32], &mut [u64]) -> usize;
 type Centred = unsafe fn(&[f32], &[f32], &[f32], &mut [f32]) -> f32;
 type Rows<Q, R> = unsafe fn(&[Q], Strided<'_>, Pick<'_>, &mut [R]);
 
@@ -42,6 +43,7 @@ pub(crate) struct FloatFns {
     pub levels: unsafe fn(&[f32], f32, &mut [u8]),
     pub drop_above: unsafe fn(&mut [f32], &[f32]) -> f32,
     pub insert_sorted: unsafe fn(&mut [i64], i64),
+    pub pick: Marked,
 }
 
 /// Integer products.
@@ -135,6 +137,8 @@ macro_rules! floats {
             levels(x: &[f32], per_unit: f32, out: &mut [u8]) = round::levels(x, per_unit, out);
             drop_above(x: &mut [f32], limits: &[f32]) -> f32 = least_left(s, x, limits);
             insert_sorted(x: &mut [i64], new: i64) = crate::ops::sorted::insert(x, new);
+            pick(marks: &[u32], distances: &[f32], rows: &[u32], to: &mut [u64]) -> usize =
+                crate::ops::picked::pick(s, marks, distances, rows, to);
         )
     }};
 }

@@ -24,8 +24,8 @@ mod strided;
 mod tests;
 
 pub use kernels::{
-    ByteMatrix, Factors, Kernels, Near, NibbleTables, bf16, block_bytes, pack_bits, pack_nibbles, packed_bytes, unpack_bits,
-    unpack_nibbles,
+    ByteMatrix, Factors, Kernels, Near, NibbleTables, bf16, block_bytes, of_sort_key, pack_bits, pack_nibbles, packed_bytes,
+    sort_key, unpack_bits, unpack_nibbles,
 };
 pub use metric::Metric;
 pub use prefetch::prefetch_at;

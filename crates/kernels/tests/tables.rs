@@ -3,6 +3,7 @@
 mod common;
 
 use common::{Random, Sum, sets};
+use kernels::{of_sort_key, sort_key};
 
 #[test]
 fn tables_hold_every_centroid() {
@@ -114,4 +115,39 @@ fn a_number_goes_where_it_belongs_in_a_sorted_list() {
         }
     }
     sets().iter().for_each(|k| k.insert_sorted(&mut [], 1));
+}
+
+#[test]
+fn what_is_marked_is_picked_in_its_order() {
+    let mut random = Random(35);
+    for blocks in 0..if cfg!(miri) { 3 } else { 12 } {
+        let values = [f32::NEG_INFINITY, -1.5, -0.0, 0.0, 1e-40, 2.5, f32::INFINITY, f32::NAN, -f32::NAN];
+        let distances: Vec<f32> = (0..blocks * 32).map(|_| values[random.below(values.len())]).collect();
+        let rows: Vec<u32> = (0..blocks * 32).map(|_| [0, 7, u32::MAX - 1, u32::MAX][random.below(4)]).collect();
+        // few, some and all
+        let marks: Vec<u32> =
+            (0..blocks).map(|_| [0, 1 << random.below(32), random.below(1 << 32) as u32, u32::MAX][random.below(4)]).collect();
+        let marked = (0..blocks * 32).filter(|&at| marks[at / 32] >> (at % 32) & 1 == 1 && rows[at] != u32::MAX);
+        let wanted: Vec<u64> = marked.map(|at| sort_key(distances[at], rows[at])).collect();
+        for k in sets() {
+            let mut keys = vec![0; blocks * 32];
+            let count = k.pick(&marks, &distances, &rows, &mut keys);
+            assert_eq!(keys[..count], wanted, "{blocks} blocks on {}", k.simd());
+        }
+    }
+}
+
+#[test]
+fn keys_sort_as_distance_and_row_do() {
+    let ascending = [f32::NEG_INFINITY, -1.5, -1e-40, -0.0, 0.0, 1e-40, 1.0, f32::MAX, f32::INFINITY];
+    let keys: Vec<u64> = ascending.iter().flat_map(|&d| [0, 1, u32::MAX].map(|row| sort_key(d, row))).collect();
+    assert!(keys.is_sorted_by(|a, b| a < b));
+    for (key, (distance, row)) in keys.iter().zip(ascending.iter().flat_map(|&d| [(d, 0), (d, 1), (d, u32::MAX)])) {
+        let back = of_sort_key(*key);
+        assert_eq!((back.0.to_bits(), back.1), (distance.to_bits(), row));
+    }
+    for nan in [f32::NAN, -f32::NAN] {
+        assert!(sort_key(nan, 0) > sort_key(f32::INFINITY, u32::MAX) && of_sort_key(sort_key(nan, 3)).0.is_nan());
+        assert_eq!(sort_key(nan, 3), sort_key(f32::NAN, 3));
+    }
 }

@@ -5,7 +5,7 @@ use std::ops::Range;
 use kernels::Scorer;
 use task::{Aborted, Task};
 
-use super::{BLOCK, NONE, Part};
+use super::{BLOCK, Part};
 use crate::Candidate;
 use crate::best::{Best, Margin};
 
@@ -35,7 +35,7 @@ pub fn nearest_lists(scorer: &mut impl Scorer, lists: usize, count: usize) -> Ve
     order.into_iter().map(|list| list.row).collect()
 }
 
-/// The best `keep` live rows of the lists `probes`, ascending by (estimate, row); with a `margin` also every further one whose
+/// The best `keep` live rows of the lists `probes`, in no order; with a `margin` also every further one whose
 /// true distance could be among the best `keep`. Those whose estimate is not a number come behind.
 pub fn search(
     parts: &[&Part],
@@ -50,7 +50,7 @@ pub fn search(
         return Ok(Vec::new());
     }
     let mut best = Best::new(keep, margin);
-    let (mut estimates, mut marks, mut found) = (Vec::new(), Vec::new(), Vec::new());
+    let (mut estimates, mut marks) = (Vec::new(), Vec::new());
     for (at, &list) in probes.iter().enumerate() {
         for (number, part) in parts.iter().enumerate() {
             if let Some(&next) = probes.get(at + 1) {
@@ -63,27 +63,9 @@ pub fn search(
             estimates.resize(blocks.len() * BLOCK, 0.0);
             marks.resize(blocks.len(), 0);
             scorer.scan(number, at, blocks.clone(), best.bound(), &mut estimates, &mut marks);
-            marked(part.members(blocks), &estimates, &marks, &mut found);
-            for candidate in found.drain(..) {
-                if best.takes(candidate.distance) && candidate.row != NONE && live(candidate.row) {
-                    best.push(candidate);
-                }
-            }
+            best.take(&marks, &estimates, part.members(blocks), &live);
         }
         task.check()?;
     }
-    Ok(best.finish())
-}
-
-/// The rows that are marked, and what fills up blocks: nothing is decided here, so that many reads of `members` go on at once.
-fn marked(members: &[u32], estimates: &[f32], marks: &[u32], found: &mut Vec<Candidate>) {
-    let blocks = members.chunks_exact(BLOCK).zip(estimates.chunks_exact(BLOCK));
-    for ((members, estimates), &marks) in blocks.zip(marks) {
-        let mut marks = marks;
-        while marks != 0 {
-            let at = marks.trailing_zeros() as usize;
-            marks &= marks - 1;
-            found.push(Candidate { distance: estimates[at], row: members[at] });
-        }
-    }
+    Ok(best.finish_unsorted())
 }

@@ -37,7 +37,8 @@ impl Index {
         let lists = nearest_lists(&mut self.centroids.scorer_of(query), LISTS, probes);
         let mut scorer = Lists { index: self, query: query.to_vec(), probes: lists.clone() };
         let parts: Vec<&Part> = self.parts.iter().map(|part| &**part).collect();
-        let found = search(&parts, &lists, &mut scorer, keep, Margin::default(), live, &Task::new()).expect("nobody aborts");
+        let mut found = search(&parts, &lists, &mut scorer, keep, Margin::default(), live, &Task::new()).expect("nobody aborts");
+        found.sort_unstable();
         found.into_iter().map(|candidate| candidate.row).collect()
     }
 

@@ -111,6 +111,15 @@ pub(crate) trait Floats: Isa {
     /// Bit `i` is set where lane `i` of `a` is not above that of `b`: where one is NaN, too.
     fn not_above(self, a: Self::F, b: Self::F) -> u32;
 
+    /// Writes the keys ([`sort_key`](crate::sort_key)) of those of eight places that are marked and whose row is not `u32::MAX` to
+    /// `to`, in their order, and gives how many there are: eight elements must be readable at `distances` and `rows`, and eight
+    /// writable at `to`.
+    #[inline(always)]
+    unsafe fn pick(self, marks: u8, distances: *const f32, rows: *const u32, to: *mut u64) -> usize {
+        // SAFETY: the caller answers for eight places.
+        unsafe { crate::ops::picked::each(marks, distances, rows, to) }
+    }
+
     /// The lower and the upper half of the lanes as f64.
     fn widen(self, v: Self::F) -> (Self::D, Self::D);
     fn splat_d(self, v: f64) -> Self::D;

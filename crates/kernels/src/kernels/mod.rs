@@ -14,6 +14,7 @@ use crate::entry::{BitFns, ByteFns, FloatFns, LookupFns, NibbleFns};
 pub use matrix::ByteMatrix;
 pub use nibbles::{Factors, Near, NibbleTables, bf16, block_bytes, pack_nibbles, unpack_nibbles};
 pub use packed::{pack_bits, packed_bytes, unpack_bits};
+pub use tables::{of_sort_key, sort_key};
 
 /// The operations of one instruction set. Get it from [`crate::kernels()`].
 ///

@@ -1,6 +1,7 @@
 //! The inner loops of k-means and product quantisation, and prefetch.
 
 use super::{Kernels, same_len};
+use crate::ops::picked;
 use crate::prefetch;
 
 #[track_caller]
@@ -69,6 +70,21 @@ impl Kernels {
         unsafe { (self.floats.insert_sorted)(x, new) }
     }
 
+    /// Writes the keys ([`sort_key`]) of the places that are marked, 32 a number, to `to`, in their order, and gives how many there
+    /// are. Places with row `u32::MAX` are left out. What stands in `to` behind the keys does not matter.
+    ///
+    /// # Panics
+    /// If `distances` and `rows` have other than 32 places a mark, or `to` fewer.
+    #[inline]
+    pub fn pick(&self, marks: &[u32], distances: &[f32], rows: &[u32], to: &mut [u64]) -> usize {
+        let places = marks.len() * picked::PLACES;
+        same_len(distances.len(), places);
+        same_len(rows.len(), places);
+        assert!(to.len() >= places, "room for {} keys of {places} places", to.len());
+        // SAFETY: a Kernels is made only where the CPU has its instructions; the lengths are checked.
+        unsafe { (self.floats.pick)(marks, distances, rows, to) }
+    }
+
     /// Asks for all cache lines of `bytes`, without waiting for them.
     #[inline]
     pub fn prefetch(&self, bytes: &[u8]) {
@@ -81,4 +97,20 @@ impl Kernels {
     pub fn prefetch_start(&self, bytes: &[u8], lead: usize) {
         prefetch::start(bytes, lead);
     }
+}
+
+/// A number that orders as (distance, row) do, distances by their total order; all that are not a number come last and are alike.
+#[inline]
+pub fn sort_key(distance: f32, row: u32) -> u64 {
+    let bits = distance.to_bits();
+    let ordered = if distance.is_nan() { u32::MAX } else { bits ^ ((bits.cast_signed() >> 31).cast_unsigned() | 1 << 31) };
+    u64::from(ordered) << 32 | u64::from(row)
+}
+
+/// The distance and the row of a key.
+#[inline]
+pub fn of_sort_key(key: u64) -> (f32, u32) {
+    let ordered = (key >> 32) as u32;
+    let bits = ordered ^ (((!ordered).cast_signed() >> 31).cast_unsigned() | 1 << 31);
+    (f32::from_bits(bits), key as u32)
 }

@@ -12,6 +12,7 @@ pub(crate) mod lookup;
 pub(crate) mod matrix;
 pub(crate) mod nibbles;
 pub(crate) mod packed;
+pub(crate) mod picked;
 pub(crate) mod rows;
 pub(crate) mod sorted;
 pub(crate) mod table;
