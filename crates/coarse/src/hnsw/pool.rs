@@ -106,10 +106,25 @@ impl Pool {
         None
     }
 
-    /// The same with the distance it was entered with.
+    /// The same with the distance it was entered with, if fewer than `count` live members come before it.
     #[inline]
-    pub(super) fn next_estimated(&mut self) -> Option<Candidate> {
+    pub(super) fn next_estimated(&mut self, count: usize) -> Option<Candidate> {
+        while self.entries.get(self.cursor)? & EXPANDED != 0 {
+            self.cursor += 1;
+        }
+        if self.passed() >= count {
+            return None;
+        }
         self.next().map(|row| Candidate { distance: distance(self.entries[self.cursor - 1]), row })
+    }
+
+    /// Live members before the cursor.
+    #[inline]
+    fn passed(&self) -> usize {
+        if self.live == self.entries.len() {
+            return self.cursor;
+        }
+        self.entries[..self.cursor].iter().filter(|&&entry| entry & DEAD == 0).count()
     }
 
     /// The member that `next` would give, without taking it.
