@@ -4,6 +4,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 
 use task::{Cancel, Task};
 
+use super::pool::Pool;
 use super::*;
 use crate::testing::Plain;
 
@@ -289,4 +290,25 @@ fn a_walk_ends_where_no_distance_is_a_number() {
         let found = graph.search(&mut plain.scorer_of(&[0.0, 0.0]), 10, |_| true, &mut scratch, &Task::new()).unwrap();
         assert!(found.len() <= 10);
     }
+}
+
+#[test]
+fn a_pool_ends_behind_so_many_live_members_and_keeps_those_behind_them() {
+    let mut pool = Pool::default();
+    pool.start(5);
+    // Members 0, 3, 6 and 9 are dead.
+    for member in [7, 2, 9, 4, 0, 8, 1, 6, 3, 5] {
+        pool.insert(member as f32, member, member % 3 != 0);
+    }
+    let mut taken = Vec::new();
+    while let Some(next) = pool.next_estimated(3) {
+        taken.push(next.row);
+    }
+    assert_eq!(taken, [0, 1, 2, 3, 4]);
+    assert_eq!(pool.upcoming(10).collect::<Vec<_>>(), [5, 6, 7]);
+    // What comes nearer is taken, and nothing is taken twice.
+    pool.insert(-1.0, 10, true);
+    assert_eq!(pool.next_estimated(3).map(|next| next.row), Some(10));
+    assert_eq!(pool.next_estimated(3), None);
+    assert_eq!(pool.upcoming(10).collect::<Vec<_>>(), [5]);
 }
