@@ -11,6 +11,7 @@ use crate::ops::rows::Pick;
 type Pair<X, R> = unsafe fn(&[f32], &[X]) -> R;
 type Scaled<R> = unsafe fn(&[f32], &[i8], f32) -> R;
 type Marked = unsafe fn(&[u32], &[f32], &[u32], &mut [u64]) -> usize;
+type Words = unsafe fn(&[f32], &[f32], f32, usize, &mut [u8]);
 type Centred = unsafe fn(&[f32], &[f32], &[f32], &mut [f32]) -> f32;
 type Rows<Q, R> = unsafe fn(&[Q], Strided<'_>, Pick<'_>, &mut [R]);
 
@@ -44,6 +45,7 @@ pub(crate) struct FloatFns {
     pub drop_above: unsafe fn(&mut [f32], &[f32]) -> f32,
     pub insert_sorted: unsafe fn(&mut [i64], i64),
     pub pick: Marked,
+    pub choose_words: Words,
 }
 
 /// Integer products.
@@ -139,6 +141,8 @@ macro_rules! floats {
             insert_sorted(x: &mut [i64], new: i64) = crate::ops::sorted::insert(x, new);
             pick(marks: &[u32], distances: &[f32], rows: &[u32], to: &mut [u64]) -> usize =
                 crate::ops::picked::pick(s, marks, distances, rows, to);
+            choose_words(squares: &[f32], along: &[f32], weight: f32, rounds: usize, code: &mut [u8]) =
+                crate::ops::words::choose(s, squares, along, weight, rounds, code);
         )
     }};
 }

@@ -151,3 +151,50 @@ fn keys_sort_as_distance_and_row_do() {
         assert_eq!(sort_key(nan, 3), sort_key(f32::NAN, 3));
     }
 }
+
+#[test]
+fn words_are_those_of_coordinate_descent() {
+    let mut random = Random(36);
+    for (subspaces, weight) in [(0, 1.0), (1, 3.0), (7, -1.0), (20, 0.5), (50, 4.0), (50, 40.0)] {
+        for spoilt in [false, true] {
+            let mut squares: Vec<f32> = random.floats(subspaces * 16).iter().map(|x| x * x).collect();
+            let along = random.floats(subspaces * 16);
+            if spoilt {
+                // no number, too much for one, and a tie
+                squares
+                    .chunks_exact_mut(16)
+                    .for_each(|squares| (squares[3], squares[5], squares[9]) = (f32::NAN, f32::INFINITY, squares[1]));
+            }
+            let wanted = descended(&squares, &along, weight, 10);
+            for k in sets() {
+                let mut code = vec![255; subspaces];
+                k.choose_words(&squares, &along, weight, 10, &mut code);
+                assert_eq!(code, wanted, "{subspaces} sub-spaces, weight {weight} on {}", k.simd());
+            }
+        }
+    }
+}
+
+fn descended(squares: &[f32], along: &[f32], weight: f32, rounds: usize) -> Vec<u8> {
+    let least =
+        |losses: &[f32]| (0..16).filter(|&w| !losses[w].is_nan()).min_by(|&a, &b| losses[a].total_cmp(&losses[b])).unwrap_or(0);
+    let mut code: Vec<usize> = squares.chunks_exact(16).map(least).collect();
+    let mut sum = 0.0;
+    code.iter().enumerate().for_each(|(s, &word)| sum += along[s * 16 + word]);
+    for _ in 0..if weight > 0.0 { rounds } else { 0 } {
+        let before = code.clone();
+        for s in 0..code.len() {
+            let others = sum - along[s * 16 + code[s]];
+            let losses: Vec<f32> = (s * 16..s * 16 + 16).map(|at| squares[at] + weight * (others + along[at]).powi(2)).collect();
+            let best = least(&losses);
+            if losses[best] < losses[code[s]] {
+                code[s] = best;
+                sum = others + along[s * 16 + best];
+            }
+        }
+        if code == before {
+            break;
+        }
+    }
+    code.into_iter().map(|word| word as u8).collect()
+}

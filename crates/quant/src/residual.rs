@@ -154,32 +154,8 @@ impl Residual {
 
     /// The words of least loss, one sub-space after the other until none changes: coordinate descent from the nearest words.
     fn choose(&self, scratch: &ResidualScratch, code: &mut [u8]) {
-        let kernels = kernels();
-        let errors = || scratch.squares.chunks_exact(WORDS).zip(scratch.along.chunks_exact(WORDS));
-        let mut sum = 0.0;
-        for ((squares, along), code) in errors().zip(&mut *code) {
-            *code = kernels.argmin(squares) as u8;
-            sum += along[usize::from(*code)];
-        }
         let weight = (self.dims as f32 - 1.0) * NEAR * NEAR / (1.0 - NEAR * NEAR) - 1.0;
-        if weight <= 0.0 {
-            return;
-        }
-        for _ in 0..ROUNDS {
-            let mut changed = false;
-            for ((squares, along), code) in errors().zip(&mut *code) {
-                let others = sum - along[usize::from(*code)];
-                let losses: [f32; WORDS] = std::array::from_fn(|w| squares[w] + weight * (others + along[w]).powi(2));
-                let best = kernels.argmin(&losses) as u8;
-                if losses[usize::from(best)] < losses[usize::from(*code)] {
-                    (*code, changed) = (best, true);
-                    sum = others + along[usize::from(best)];
-                }
-            }
-            if !changed {
-                break;
-            }
-        }
+        kernels().choose_words(&scratch.squares, &scratch.along, weight, ROUNDS, code);
     }
 
     /// `|r|^2 + 2 c . r'` with the decoded residual `r'`: then `|q - c|^2 - 2 q . r'` is all that depends on the query, and

@@ -1,7 +1,7 @@
-//! The inner loops of k-means and product quantisation, and prefetch.
+//! The inner loops of k-means and product quantisation, selecting, and prefetch.
 
 use super::{Kernels, same_len};
-use crate::ops::picked;
+use crate::ops::{picked, words};
 use crate::prefetch;
 
 #[track_caller]
@@ -68,6 +68,19 @@ impl Kernels {
     pub fn insert_sorted(&self, x: &mut [i64], new: i64) {
         // SAFETY: a Kernels is made only where the CPU has its instructions.
         unsafe { (self.floats.insert_sorted)(x, new) }
+    }
+
+    /// Chooses one of 16 words for each sub-space, so that the sum of `squares` of the chosen and `weight` times the square of the
+    /// sum of their `along` is small: coordinate descent from the words of the least squares, `rounds` times over all sub-spaces or
+    /// until none changes. Of equal ones the first. What is not a number is not chosen where anything else is.
+    ///
+    /// # Panics
+    /// If `squares` or `along` have other than 16 numbers a sub-space.
+    pub fn choose_words(&self, squares: &[f32], along: &[f32], weight: f32, rounds: usize, code: &mut [u8]) {
+        same_len(squares.len(), code.len() * words::WORDS);
+        same_len(along.len(), squares.len());
+        // SAFETY: a Kernels is made only where the CPU has its instructions; the lengths are checked.
+        unsafe { (self.floats.choose_words)(squares, along, weight, rounds, code) }
     }
 
     /// Writes the keys ([`sort_key`]) of the places that are marked, 32 a number, to `to`, in their order, and gives how many there

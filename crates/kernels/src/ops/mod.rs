@@ -16,3 +16,4 @@ pub(crate) mod picked;
 pub(crate) mod rows;
 pub(crate) mod sorted;
 pub(crate) mod table;
+pub(crate) mod words;
