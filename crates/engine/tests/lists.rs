@@ -239,3 +239,19 @@ fn what_is_measured_of_lists_does_not_depend_on_the_number_of_threads() {
     let one = measured(1);
     assert!(one.iter().any(|step| step.k == 10 && step.recall > 0.9) && one == measured(3));
 }
+
+#[test]
+fn what_is_measured_of_lists_is_what_searches_find() {
+    for metric in [Metric::Cosine, Metric::L2] {
+        let index = Index::new(options(Codes::Auto, metric).complete(false).unwrap()).unwrap();
+        fill(&index);
+        index.optimize(&Task::new()).unwrap();
+        let measured = index.stats().unwrap().measured;
+        assert!(measured.iter().any(|step| step.k == 10), "{metric:?}");
+        for step in measured.iter().filter(|step| step.k == 10) {
+            let (probes, rerank) = (Some(step.effort as usize), step.rerank.map(|rerank| rerank as usize));
+            let found = recall(&index, &SearchParams { probes, rerank, ..SearchParams::default() });
+            assert!((found - f64::from(step.recall)).abs() < 0.1, "{metric:?}: {step:?}, found {found}");
+        }
+    }
+}

@@ -155,7 +155,8 @@ impl Sweep<'_> {
         let query = Query::vector(query);
         let effort = Effort::of_lists(most, probes, most);
         let search = Search { state, query: &query, effort, hidden: Some(held), scratch: self.scratch, task: self.task };
-        let candidates = search.candidates(covered)?;
+        let mut candidates = search.candidates(covered)?;
+        candidates.sort_unstable();
         let distances: HashMap<u32, f64> = truth.iter().map(|&(distance, row)| (row, distance)).collect();
         // Where among the candidates the true neighbours are; those in no list yet are always found.
         let places = candidates.iter().enumerate().filter_map(|(place, c)| Some((place, *distances.get(&c.row)?)));

@@ -13,9 +13,9 @@ const AHEAD: usize = 3;
 /// (27 lines a node) recall 0.976 took 60.9 us, and 66.3 where all lines were asked for.
 const HEAD: usize = 10 * LINE;
 
-/// Rows behind the last of the pool that are looked up by their own codes in the end, though the walk never stands on them: of a
-/// neighbour's code little is known, and many a near row is estimated a little too far away. Images took 15.1 us a query at recall
-/// 0.99, 13.0 with 16 of them, 12.9 with 32; text 36.2, 35.1 and 35.8 (a Zen 5).
+/// Places of the pool, and half of them at most, that are for rows which the walk never stands on, but looks up by their own codes
+/// in the end: of a neighbour's code little is known, and many a near row is estimated a little too far away. Images took 15.1 us
+/// a query at recall 0.99, 13.0 with 16 such rows, 12.9 with 32; text 36.2, 35.1 and 35.8 (a Zen 5).
 const BEYOND: usize = 16;
 
 /// So many times what estimates are off by, as a rule, the next estimate is above the `k`-th nearest row when the walk ends early.
@@ -32,7 +32,7 @@ const SHORT: usize = 2;
 pub struct Wanted<'a> {
     /// Rows that matter in the end, at least 1: the walk may end where no more of them can be expected.
     pub k: usize,
-    /// Rows that the walk stands on, at least 1: so many places of the pool.
+    /// Places in the pool: at least 1.
     pub ef: usize,
     /// Whether estimates are so coarse that what they are off by says when the walk may end. Fine ones say so at the first
     /// local minimum: with two bits a value MNIST-784 was found 0.978 of, however large `ef` was, and 0.995 without an early end.
@@ -58,13 +58,14 @@ impl Nodes {
         scratch: &mut Scratch,
         task: &Task,
     ) -> Result<Vec<Candidate>, Aborted> {
-        let mut found = Vec::with_capacity(wanted.ef + wanted.ef / 2 + BEYOND);
+        let mut found = Vec::with_capacity(wanted.ef + wanted.ef / 2);
         if self.is_empty() {
             return Ok(found);
         }
         let Scratch { pool, few, visited, distances, marks, fresh, .. } = scratch;
         self.entrance.find(scorer, wanted, few, distances);
-        pool.start(wanted.ef.saturating_add(BEYOND));
+        pool.start(wanted.ef);
+        let stands = wanted.ef - BEYOND.min(wanted.ef / 2);
         visited.start(self.len() as usize);
         wanted.hidden.filter(|&row| row < self.len()).map(|row| visited.insert(row));
         let mut ending = Ending::new(wanted);
@@ -79,7 +80,7 @@ impl Nodes {
         fresh.resize(self.layout.places() + 1, Candidate { distance: 0.0, row: 0 });
         few.start(wanted.k);
         let (mut asked, mut turn) = ([u32::MAX; 4], 0);
-        while let Some(Candidate { distance: estimate, row }) = pool.next_estimated(wanted.ef) {
+        while let Some(Candidate { distance: estimate, row }) = pool.next_estimated(stands) {
             let own = scorer.score_one(row);
             let mut expected = None;
             if live(row) && wanted.hidden != Some(row) {
