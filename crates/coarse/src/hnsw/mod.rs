@@ -22,7 +22,7 @@ mod prune;
 mod search;
 
 pub use build::{Builder, LinkError};
-pub use nodes::{Coder, Nodes, Wanted};
+pub use nodes::{Coder, Nodes, Visits, Wanted};
 pub use search::{Graph, Scratch, ScratchPool};
 
 /// Rows a graph can hold: two bits of a row number serve the search as marks.

@@ -133,6 +133,12 @@ impl Pool {
         self.entries.get(self.cursor..)?.iter().find(|&&entry| entry & EXPANDED == 0).map(|&entry| member(entry))
     }
 
+    /// Whether `next` would give a member that was entered with less than `bound`.
+    #[inline]
+    pub(super) fn waits_below(&self, bound: f32) -> bool {
+        self.entries[self.cursor..].iter().find(|&&entry| entry & EXPANDED == 0).is_some_and(|&entry| distance(entry) < bound)
+    }
+
     /// The `count` members that `next` would give now, without taking them.
     #[inline]
     pub(super) fn upcoming(&self, count: usize) -> impl Iterator<Item = u32> + '_ {

@@ -4,7 +4,7 @@ use std::hint::black_box;
 use std::slice::ChunksExact;
 
 use coarse::hnsw::{Graph, LinkError, Nodes, Scratch, Wanted};
-use kernels::{NibbleTables, Scorer};
+use kernels::NibbleTables;
 use quant::{Bits, CodeScorer};
 use task::Task;
 
@@ -23,28 +23,6 @@ pub struct Walks {
     pub visits: f64,
 }
 
-/// Notes which rows a walk stands on.
-struct Noted<'a, 'b> {
-    inner: &'a mut CodeScorer<'b>,
-    rows: Vec<u32>,
-}
-
-impl Scorer for Noted<'_, '_> {
-    fn score(&mut self, rows: &[u32], out: &mut [f32]) {
-        self.rows.extend(rows);
-        self.inner.score(rows, out);
-    }
-
-    fn score_one(&mut self, row: u32) -> f32 {
-        self.rows.push(row);
-        self.inner.score_one(row)
-    }
-
-    fn score_range(&mut self, start: u32, out: &mut [f32]) {
-        self.inner.score_range(start, out);
-    }
-}
-
 pub fn measure(coded: &Coded, graph: &Graph, queries: ChunksExact<'_, f32>, task: &Task) -> Result<Walks, LinkError> {
     let nodes = Nodes::build(graph, coded, task)?;
     let prepare = |query| prepare(coded, &nodes, query);
@@ -52,9 +30,7 @@ pub fn measure(coded: &Coded, graph: &Graph, queries: ChunksExact<'_, f32>, task
     let mut scratch = Scratch::default();
     let mut visits = Vec::new();
     for (scorer, tables) in &mut prepared {
-        let mut noted = Noted { inner: scorer, rows: Vec::new() };
-        nodes.search(&mut noted, &wanted(coded, tables), |_| true, |_| (), &mut scratch, task)?;
-        visits.push(noted.rows);
+        visits.push(nodes.visits(scorer, &wanted(coded, tables), &mut scratch, task)?);
     }
     let (mut search, mut replay) = (f64::INFINITY, f64::INFINITY);
     for _ in 0..ROUNDS {
@@ -66,13 +42,13 @@ pub fn measure(coded: &Coded, graph: &Graph, queries: ChunksExact<'_, f32>, task
         search = search.min(took.as_secs_f64());
         let took = timed(|| {
             for ((scorer, tables), visits) in prepared.iter_mut().zip(&visits) {
-                black_box(nodes.replay(visits, scorer, tables, &mut scratch));
+                black_box(nodes.replay(visits, scorer, &wanted(coded, tables), &mut scratch));
             }
         });
         replay = replay.min(took.as_secs_f64());
     }
     let count = prepared.len() as f64;
-    let visits = visits.iter().map(Vec::len).sum::<usize>() as f64 / count;
+    let visits = visits.iter().map(|visits| visits.stood.len()).sum::<usize>() as f64 / count;
     Ok(Walks { search: search / count * 1e6, replay: replay / count * 1e6, visits })
 }
 

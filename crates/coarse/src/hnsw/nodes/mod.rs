@@ -7,11 +7,14 @@
 //!
 //! Nodes are made of a graph and its rows' codes at one time and never change.
 
+mod ending;
 mod entrance;
+mod replay;
 mod search;
 #[cfg(test)]
 mod tests;
 
+pub use replay::Visits;
 pub use search::Wanted;
 
 use std::sync::Arc;

@@ -4,11 +4,16 @@ use kernels::{Factors, Near, NibbleTables, Scorer, kernels};
 use task::{Aborted, Task};
 
 use super::super::Scratch;
+use super::ending::Ending;
 use super::{LINE, Nodes, marked};
 use crate::Candidate;
 
 /// Nodes asked for ahead. Beside two, three took 3 to 7 % less on a Zen 5 (images, text), and 2 % more on a Cascade Lake.
-const AHEAD: usize = 3;
+pub(super) const AHEAD: usize = 3;
+/// From this step on, the node after this one is chosen before this one is scanned: it is mostly there by then, where one that was only just
+/// found and asked for would be waited for. Before, every step comes much nearer. SIFT took 34.4 us a query at recall 0.984, and 37.4
+/// without; images 12.5 and 12.9 at 0.98; text the same (a Zen 5).
+const AT_ONCE: usize = 4;
 /// Bytes of a node that are asked for where the processor sees where they lead, and brings what follows by itself. On text of MiniLM
 /// (27 lines a node) recall 0.976 took 60.9 us, and 66.3 where all lines were asked for.
 const HEAD: usize = 10 * LINE;
@@ -17,16 +22,6 @@ const HEAD: usize = 10 * LINE;
 /// in the end: of a neighbour's code little is known, and many a near row is estimated a little too far away. Images took 15.1 us
 /// a query at recall 0.99, 13.0 with 16 such rows, 12.9 with 32; text 36.2, 35.1 and 35.8 (a Zen 5).
 const BEYOND: usize = 16;
-
-/// So many times what estimates are off by, as a rule, the next estimate is above the `k`-th nearest row when the walk ends early.
-/// On MNIST-784 recall 0.99 took 49 us, and 53 by the number of places alone; with 2 the walk ends too early for 0.99, and 3
-/// saves half as much. More, in proportion, where `ef` is more than [`USUAL`] times `k`: any recall can be had.
-const CERTAIN: f32 = 2.5;
-const USUAL: f32 = 5.0;
-/// Estimates looked at before that is known.
-const TRIED: u32 = 4;
-/// Where `ef` is no larger than so many times `k`, the walk is too short for it to end early.
-const SHORT: usize = 2;
 
 /// What is looked for.
 pub struct Wanted<'a> {
@@ -58,130 +53,153 @@ impl Nodes {
         scratch: &mut Scratch,
         task: &Task,
     ) -> Result<Vec<Candidate>, Aborted> {
-        let mut found = Vec::with_capacity(wanted.ef + wanted.ef / 2);
-        if self.is_empty() {
-            return Ok(found);
+        let mut walk = Walk::new(self, scorer, wanted, live, scratch);
+        if !self.is_empty() {
+            walk.enter();
+            walk.walk(expect, task)?;
+            walk.look_behind();
         }
-        let Scratch { pool, few, visited, distances, marks, fresh, .. } = scratch;
-        self.entrance.find(scorer, wanted, few, distances);
-        pool.start(wanted.ef);
-        let stands = wanted.ef - BEYOND.min(wanted.ef / 2);
-        visited.start(self.len() as usize);
-        wanted.hidden.filter(|&row| row < self.len()).map(|row| visited.insert(row));
-        let mut ending = Ending::new(wanted);
-        for Candidate { distance, row } in few.live() {
-            if distance < pool.bound() && visited.insert(row) {
-                self.ask(row);
-                pool.insert(distance, row, live(row));
-            }
-        }
-        distances.resize(self.layout.places(), 0.0);
-        marks.resize(self.layout.blocks, 0);
-        fresh.resize(self.layout.places() + 1, Candidate { distance: 0.0, row: 0 });
-        few.start(wanted.k);
-        let (mut asked, mut turn) = ([u32::MAX; 4], 0);
-        while let Some(Candidate { distance: estimate, row }) = pool.next_estimated(stands) {
-            let own = scorer.score_one(row);
-            let mut expected = None;
-            if live(row) && wanted.hidden != Some(row) {
-                found.push(Candidate { distance: own, row });
-                if own < few.bound() {
-                    few.insert(own, row, true);
-                    expected = Some(row);
-                }
-                if ending.is_due(estimate, own, few.bound()) {
-                    break;
-                }
-            }
-            let node = self.node(row);
-            let near = Near { bound: pool.bound(), estimates: distances, marks };
-            kernels().scan_nibbles(wanted.tables, node.codes, own, Factors::MulAdd { mul: node.mul, add: node.add }, near);
-            // Which of them were met before is anyone's guess: without a branch on it the look-ups do not wait for each other.
-            let mut count = 0;
-            for at in marked(marks) {
-                let row = node.rows[at];
-                fresh[count] = Candidate { distance: distances[at], row };
-                count += usize::from(visited.insert(row));
-            }
-            for &Candidate { distance, row } in &fresh[..count] {
-                if distance < pool.bound() {
-                    pool.insert(distance, row, live(row));
-                }
-            }
-            for next in pool.upcoming(AHEAD) {
-                if !asked.contains(&next) {
-                    self.ask(next);
-                    asked[turn % asked.len()] = next;
-                    turn += 1;
-                }
-            }
-            // After the nodes, which are needed first.
-            expected.into_iter().for_each(&expect);
-            task.check()?;
-        }
-        pool.upcoming(BEYOND).for_each(|row| kernels().prefetch(&self.at(row)[..self.layout.own]));
-        let behind = pool.upcoming(BEYOND).filter(|&row| live(row) && wanted.hidden != Some(row));
-        found.extend(behind.map(|row| Candidate { distance: scorer.score_one(row), row }));
-        Ok(found)
-    }
-
-    /// What a search does on its way, by one who knows the way: looks at `visits` in that order, and at all their neighbours' codes,
-    /// and asks for each ahead of time. For measuring how much of a search is finding the way. Gives a number that all of it went
-    /// into.
-    ///
-    /// # Panics
-    /// If a visited row has no node.
-    pub fn replay(&self, visits: &[u32], scorer: &mut impl Scorer, tables: &NibbleTables, scratch: &mut Scratch) -> f32 {
-        let Scratch { distances, marks, .. } = scratch;
-        distances.resize(self.layout.places(), 0.0);
-        marks.resize(self.layout.blocks, 0);
-        let mut sum = 0.0;
-        for (at, &row) in visits.iter().enumerate() {
-            if let Some(&next) = visits.get(at + AHEAD) {
-                self.ask(next);
-            }
-            let (own, node) = (scorer.score_one(row), self.node(row));
-            let near = Near { bound: own, estimates: distances, marks };
-            kernels().scan_nibbles(tables, node.codes, own, Factors::MulAdd { mul: node.mul, add: node.add }, near);
-            sum += own + marks[0] as f32;
-        }
-        sum
+        Ok(walk.found)
     }
 
     /// Asks for a node that is looked at soon.
     #[inline]
-    fn ask(&self, row: u32) {
+    pub(super) fn ask(&self, row: u32) {
         kernels().prefetch_start(self.at(row), HEAD);
     }
+
+    /// Asks for a row's own code.
+    #[inline]
+    pub(super) fn ask_own(&self, row: u32) {
+        kernels().prefetch(&self.at(row)[..self.layout.own]);
+    }
 }
 
-/// Whether the walk has gone on for long enough.
-struct Ending {
-    watched: bool,
-    certain: f32,
-    squares: f32,
-    seen: u32,
+/// One search on its way.
+pub(super) struct Walk<'a, S, L> {
+    nodes: &'a Nodes,
+    pub scorer: &'a mut S,
+    wanted: &'a Wanted<'a>,
+    live: L,
+    scratch: &'a mut Scratch,
+    found: Vec<Candidate>,
+    asked: Asked,
 }
 
-impl Ending {
-    fn new(wanted: &Wanted<'_>) -> Self {
-        let watched = wanted.rough && wanted.ef > wanted.k.saturating_mul(SHORT);
-        let certain = CERTAIN * (wanted.ef as f32 / (USUAL * wanted.k as f32)).max(1.0);
-        Self { watched, certain, squares: 0.0, seen: 0 }
+impl<'a, S: Scorer, L: Fn(u32) -> bool> Walk<'a, S, L> {
+    pub fn new(nodes: &'a Nodes, scorer: &'a mut S, wanted: &'a Wanted<'a>, live: L, scratch: &'a mut Scratch) -> Self {
+        let found = Vec::with_capacity(wanted.ef + wanted.ef / 2);
+        Self { nodes, scorer, wanted, live, scratch, found, asked: Asked::default() }
     }
 
-    /// Takes note of a row's estimate and distance; `kth` is that of the `k`-th nearest row so far.
-    ///
-    /// The next estimate is at least this one, unless a nearer row was just met, and that would have been looked at first.
-    #[inline]
-    fn is_due(&mut self, estimate: f32, own: f32, kth: f32) -> bool {
-        if !self.watched {
-            return false;
+    /// Finds the rows to begin with.
+    pub fn enter(&mut self) {
+        let Scratch { pool, few, visited, distances, marks, fresh, .. } = &mut *self.scratch;
+        self.nodes.entrance.find(self.scorer, self.wanted, few, distances);
+        pool.start(self.wanted.ef);
+        visited.start(self.nodes.len() as usize);
+        self.wanted.hidden.filter(|&row| row < self.nodes.len()).map(|row| visited.insert(row));
+        for Candidate { distance, row } in few.live() {
+            if distance < pool.bound() && visited.insert(row) {
+                self.nodes.ask(row);
+                pool.insert(distance, row, (self.live)(row));
+            }
         }
-        self.squares += (estimate - own) * (estimate - own);
-        self.seen += 1;
-        let above = estimate - kth;
-        // Squared: neither a root nor a division at every step.
-        self.seen > TRIED && above > 0.0 && above * above * self.seen as f32 > self.certain * self.certain * self.squares
+        few.start(self.wanted.k);
+        let (places, blocks) = (self.nodes.layout.places(), self.nodes.layout.blocks);
+        distances.resize(places, 0.0);
+        marks.resize(blocks, 0);
+        fresh.resize(places + 1, Candidate { distance: 0.0, row: 0 });
+    }
+
+    /// Stands on one row after the other until no nearer ones can be expected.
+    pub fn walk(&mut self, expect: impl Fn(u32), task: &Task) -> Result<(), Aborted> {
+        let stands = self.wanted.ef - BEYOND.min(self.wanted.ef / 2);
+        let mut ending = Ending::new(self.wanted);
+        let (mut steps, mut chosen) = (0, None);
+        while let Some(Candidate { distance: estimate, row }) = chosen.take().or_else(|| self.scratch.pool.next_estimated(stands))
+        {
+            let own = self.scorer.score_one(row);
+            let mut expected = None;
+            if (self.live)(row) && self.wanted.hidden != Some(row) {
+                self.found.push(Candidate { distance: own, row });
+                let few = &mut self.scratch.few;
+                if own < few.bound() {
+                    few.insert(own, row, true);
+                    expected = Some(row);
+                }
+                if ending.is_due(estimate, own, few.bound()) && !self.scratch.pool.waits_below(estimate) {
+                    break;
+                }
+            }
+            steps += 1;
+            if steps >= AT_ONCE {
+                chosen = self.scratch.pool.next_estimated(stands);
+            }
+            self.look_around(row, own);
+            // After the nodes, which are needed first.
+            expected.into_iter().for_each(&expect);
+            task.check()?;
+        }
+        Ok(())
+    }
+
+    /// Enters the neighbours of a row that come near, and asks for the nodes of the next to stand on.
+    #[inline]
+    fn look_around(&mut self, row: u32, own: f32) {
+        let Scratch { pool, visited, distances, marks, fresh, .. } = &mut *self.scratch;
+        let node = self.nodes.node(row);
+        let near = Near { bound: pool.bound(), estimates: distances, marks };
+        kernels().scan_nibbles(self.wanted.tables, node.codes, own, Factors::MulAdd { mul: node.mul, add: node.add }, near);
+        // Which of them were met before is anyone's guess: without a branch on it the look-ups do not wait for each other.
+        let mut count = 0;
+        for at in marked(marks) {
+            let row = node.rows[at];
+            fresh[count] = Candidate { distance: distances[at], row };
+            count += usize::from(visited.insert(row));
+        }
+        for &Candidate { distance, row } in &fresh[..count] {
+            if distance < pool.bound() {
+                pool.insert(distance, row, (self.live)(row));
+            }
+        }
+        for next in pool.upcoming(AHEAD) {
+            if self.asked.is_new(next) {
+                self.nodes.ask(next);
+            }
+        }
+    }
+
+    /// Looks up the rows behind those that the walk stood on.
+    pub fn look_behind(&mut self) {
+        let pool = &self.scratch.pool;
+        pool.upcoming(BEYOND).for_each(|row| self.nodes.ask_own(row));
+        let behind = pool.upcoming(BEYOND).filter(|&row| (self.live)(row) && self.wanted.hidden != Some(row));
+        self.found.extend(behind.map(|row| Candidate { distance: self.scorer.score_one(row), row }));
+    }
+}
+
+/// The nodes asked for last.
+struct Asked {
+    rows: [u32; 4],
+    turn: usize,
+}
+
+impl Default for Asked {
+    fn default() -> Self {
+        Self { rows: [u32::MAX; 4], turn: 0 }
+    }
+}
+
+impl Asked {
+    /// Whether `row` is not among them; it then is.
+    #[inline]
+    fn is_new(&mut self, row: u32) -> bool {
+        let new = !self.rows.contains(&row);
+        if new {
+            self.rows[self.turn % self.rows.len()] = row;
+            self.turn += 1;
+        }
+        new
     }
 }
