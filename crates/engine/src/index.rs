@@ -7,10 +7,10 @@ use std::sync::atomic::AtomicU64;
 use std::time::Instant;
 
 use coarse::hnsw::{Graph, Nodes};
-use rayon::prelude::*;
 use store::{Directory, Mode, OsVfs, Vfs};
 use task::Task;
 
+use crate::batch;
 use crate::change::Change;
 use crate::checkpoint::{self, Saved};
 use crate::commit::commit;
@@ -33,9 +33,6 @@ use crate::types::{
 };
 use crate::verify::verify;
 use crate::writer::Writer;
-
-/// Pieces of a batch for each thread.
-const PIECES: usize = 16;
 
 /// An index. All calls are blocking and may come from any thread.
 pub struct Index {
@@ -279,11 +276,7 @@ impl Index {
             if threads <= 1 {
                 return queries.chunks_exact(dims).map(one).collect();
             }
-            // Where all threads may work, one that is done early finds pieces left; else no more pieces than may run at a time.
-            let (least, most) =
-                if params.threads == 0 { (1, (count / (threads * PIECES)).max(1)) } else { (count.div_ceil(threads), count) };
-            let pieces = queries.par_chunks_exact(dims).with_min_len(least).with_max_len(most);
-            shared.search_pool()?.install(|| pieces.map(one).collect())
+            batch::answers(shared.search_pool()?, threads, queries, dims, one)
         })
     }
 

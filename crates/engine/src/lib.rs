@@ -13,6 +13,7 @@
 #![forbid(unsafe_code)]
 
 mod auto;
+mod batch;
 mod change;
 mod checkpoint;
 mod commit;
