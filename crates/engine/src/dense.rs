@@ -11,6 +11,7 @@ use task::Task;
 
 use coarse::flat::Margin;
 
+use crate::byte_rows::ByteRows;
 use crate::error::Result;
 use crate::record::{Exact, Format};
 use crate::types::Precision;
@@ -33,6 +34,8 @@ pub struct Dense {
     pub records: View<u8>,
     /// The length of the longest vector so far: bounds the error of inner products.
     pub longest: f64,
+    /// The first rows once more, where they fit in bytes.
+    pub byte_rows: Option<ByteRows>,
     /// Vectors verified since the index was opened.
     pub verified: Arc<AtomicU64>,
 }
@@ -86,15 +89,28 @@ impl Dense {
     /// Calls `found` with the place in `rows` and the exact distance of each row. `rows` may come in any order.
     pub fn verify(&self, exact: &Exact<'_>, rows: &[u32], task: &Task, mut found: impl FnMut(usize, f64)) -> Result<()> {
         let mut decoded = Vec::new();
-        self.read(rows, task, |at, stored| found(at, exact.distance(self.format.values(stored, &mut decoded))))?;
         self.verified.fetch_add(rows.len() as u64, Relaxed);
-        Ok(())
+        let Some(bytes) = &self.byte_rows else {
+            return self.read(rows, task, |at, stored| found(at, exact.distance(self.format.values(stored, &mut decoded))));
+        };
+        let (mut others, mut places) = (Vec::new(), Vec::new());
+        rows.iter().take(ROWS_AHEAD).for_each(|&row| self.expect(row));
+        for (at, &row) in rows.iter().enumerate() {
+            rows.get(at + ROWS_AHEAD).into_iter().for_each(|&row| self.expect(row));
+            if row < bytes.len() {
+                found(at, exact.distance_of_bytes(bytes.row(row)));
+            } else {
+                others.push(row);
+                places.push(at);
+            }
+        }
+        self.read(&others, task, |at, stored| found(places[at], exact.distance(self.format.values(stored, &mut decoded))))
     }
 
     /// Leaves those of `rows` that may be among the `k` nearest of them as far as estimates in f32 tell: almost always `k`, so
-    /// that few have to be compared exactly. Where rows are read from disk all are left.
+    /// that few have to be compared exactly. Where rows are read from disk, or as bytes, all are left.
     pub fn contend(&self, query: &[f32], k: usize, rows: &mut Vec<u32>) {
-        if self.in_file > 0 || rows.len() <= k {
+        if self.in_file > 0 || self.byte_rows.is_some() || rows.len() <= k {
             return;
         }
         let mut estimates = vec![0.0; rows.len()];
@@ -111,7 +127,9 @@ impl Dense {
     /// Asks for a row that may soon be verified, if it is in memory.
     #[inline]
     pub fn expect(&self, row: u32) {
-        if row >= self.in_file {
+        if let Some(bytes) = self.byte_rows.as_ref().filter(|bytes| row < bytes.len()) {
+            kernels().prefetch_start(bytes.at(row), BYTES_AHEAD);
+        } else if row >= self.in_file {
             kernels().prefetch_start(self.strided().row((row - self.in_file) as usize), BYTES_AHEAD);
         }
     }

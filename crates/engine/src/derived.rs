@@ -12,6 +12,7 @@ use rayon::prelude::*;
 use rows::{Appender, give_back};
 use task::Task;
 
+use crate::byte_rows::{ByteColumn, keep_some};
 use crate::dense::Dense;
 use crate::error::{Code, Result};
 use crate::lists::{Lists, list_some};
@@ -45,6 +46,8 @@ pub struct Derived {
     /// The graph with codes beside the links, where the codes are such.
     pub nodes: Option<Nodes>,
     pub lists: Option<Lists>,
+    /// Rows that fit in bytes.
+    pub byte_rows: ByteColumn,
     /// Blocks to be followed when the graph is linked again after damage.
     pub replay: Vec<u32>,
     /// Counts how often codes or links were made anew.
@@ -123,6 +126,7 @@ impl Derived {
             codes: None,
             nodes: None,
             lists: None,
+            byte_rows: ByteColumn::default(),
             replay: Vec::new(),
             version: 0,
         }
@@ -269,13 +273,12 @@ pub fn step(shared: &Shared, derived: &mut Derived, drain: u32, task: &Task) -> 
         }
     }
     let rows = derived.codes.as_ref().filter(|_| state.over_codes).map_or(state.rows(), CodeColumn::len);
-    match state.plan {
-        Plan::Ivf => list_some(shared, derived, &state, rows, [block, drain], task),
-        Plan::Hnsw => {
-            Ok(link_some(shared, derived, &state, rows, [block, drain], task)? || pack_some(shared, derived, drain, task)?)
-        }
-        Plan::Exact | Plan::Flat => Ok(false),
-    }
+    let made = match state.plan {
+        Plan::Ivf => list_some(shared, derived, &state, rows, [block, drain], task)?,
+        Plan::Hnsw => link_some(shared, derived, &state, rows, [block, drain], task)? || pack_some(shared, derived, drain, task)?,
+        Plan::Exact | Plan::Flat => false,
+    };
+    Ok(made || keep_some(shared, derived, &state, [block, drain], task)?)
 }
 
 /// Links a piece of the first `rows` rows.
@@ -404,5 +407,5 @@ pub fn resume(
     let builder =
         graph.map_or_else(|| Builder::new(hnsw_options(options)), |graph| Builder::resume(hnsw_options(options), graph));
     let (blocks, replay) = blocks.into_iter().partition(|&end| end <= linked);
-    Derived { builder, blocks, codes, nodes: None, lists, replay, version: 0 }
+    Derived { builder, blocks, codes, nodes: None, lists, byte_rows: ByteColumn::default(), replay, version: 0 }
 }

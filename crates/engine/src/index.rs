@@ -11,6 +11,7 @@ use store::{Directory, Mode, OsVfs, Vfs};
 use task::Task;
 
 use crate::batch;
+use crate::byte_rows::ByteRows;
 use crate::change::Change;
 use crate::checkpoint::{self, Saved};
 use crate::commit::commit;
@@ -400,6 +401,7 @@ fn empty(options: &Options, directory: Option<Directory>) -> Parts {
         in_file: 0,
         records: Default::default(),
         longest: 0.0,
+        byte_rows: None,
         verified: Arc::new(AtomicU64::new(0)),
     };
     let state = State {
@@ -454,7 +456,9 @@ fn stats(shared: &Shared) -> Stats {
     let [lists, list_codes] = state.lists.as_ref().map_or([0; 2], Lists::memory);
     let graph = (state.graph.memory() + state.nodes.as_ref().map_or(0, Nodes::memory) + lists) as u64;
     let codes = list_codes as u64 + state.codes.as_ref().map_or(0, |codes| codes.bytes.bytes() + codes.codec.memory()) as u64;
-    let vectors = (state.dense.records.bytes() + state.dense.file.memory()) as u64;
+    let vectors = (state.dense.records.bytes()
+        + state.dense.byte_rows.as_ref().map_or(0, ByteRows::memory)
+        + state.dense.file.memory()) as u64;
     let ids = (state.ids.bytes() + shared.map_read().bytes() + state.dead.bytes()) as u64;
     let metadata = state.metadata.bytes() as u64;
     let memory = MemoryStats { codes, graph, vectors, ids, metadata, total: codes + graph + vectors + ids + metadata };

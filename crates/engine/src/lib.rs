@@ -14,6 +14,7 @@
 
 mod auto;
 mod batch;
+mod byte_rows;
 mod change;
 mod checkpoint;
 mod commit;

@@ -130,6 +130,7 @@ fn retrain(shared: &Shared, derived: &mut Derived, state: &State, sample: usize,
     let (graph, nodes) = (next.builder.graph(), next.nodes.clone());
     // Lists know nothing of these codes.
     next.lists = derived.lists.take();
+    next.byte_rows = std::mem::take(&mut derived.byte_rows);
     *derived = next;
     shared.linked_at_once(derived.at_once());
     shared.trained(state.rows());
@@ -271,7 +272,7 @@ fn copy_live(shared: &Shared, before: &State, task: &Task) -> Result<Compacted> 
         failed.map_or(Ok(()), Err)?;
     }
     let in_file = if on_disk { live } else { 0 };
-    let dense = Dense { file: Arc::new(file), in_file, records: records.view(), ..before.dense.clone() };
+    let dense = Dense { file: Arc::new(file), in_file, records: records.view(), byte_rows: None, ..before.dense.clone() };
     let longest = before.dense.longest;
     let writer = Writer { ids, metadata, records, in_file, longest, ..Writer::default() };
     Ok(Compacted { writer, extent, dense, dead: Tombstones::default(), numbers })

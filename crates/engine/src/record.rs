@@ -6,6 +6,7 @@
 
 use kernels::kernels;
 
+use crate::byte_rows::Bytes;
 use crate::error::{Code, Error, Result};
 use crate::options::Options;
 use crate::types::{Metric, Precision};
@@ -168,13 +169,15 @@ fn coarse_scale(largest: f32) -> f32 {
 pub struct Exact<'a> {
     metric: Metric,
     query: &'a [f32],
+    /// Of the query, for cosine.
     length: f64,
 }
 
 impl<'a> Exact<'a> {
     /// For `query`, finite and of the right length.
     pub fn new(metric: Metric, query: &'a [f32]) -> Self {
-        Self { metric, query, length: kernels().exact_dot_f32(query, query).sqrt() }
+        let length = if metric == Metric::Cosine { kernels().exact_dot_f32(query, query).sqrt() } else { 0.0 };
+        Self { metric, query, length }
     }
 
     /// 1 - cos in [0, 2], 1 - dot, or squared L2.
@@ -182,10 +185,32 @@ impl<'a> Exact<'a> {
         match self.metric {
             Metric::L2 => kernels().exact_l2_f32(self.query, row),
             Metric::Dot => 1.0 - kernels().exact_dot_f32(self.query, row),
-            Metric::Cosine => {
-                let length = kernels().exact_dot_f32(row, row).sqrt();
-                (1.0 - kernels().exact_dot_f32(self.query, row) / (self.length * length)).clamp(0.0, 2.0)
+            Metric::Cosine => self.cosine(kernels().exact_dot_f32(self.query, row), kernels().exact_dot_f32(row, row)),
+        }
+    }
+
+    /// The same number of a row of bytes.
+    pub fn distance_of_bytes(&self, row: Bytes<'_>) -> f64 {
+        let dot = || match row {
+            Bytes::Unsigned(row) => kernels().exact_dot_u8(self.query, row),
+            Bytes::Signed(row) => kernels().exact_dot_i8(self.query, row),
+        };
+        match (self.metric, row) {
+            (Metric::L2, Bytes::Unsigned(row)) => kernels().exact_l2_u8(self.query, row),
+            (Metric::L2, Bytes::Signed(row)) => kernels().exact_l2_i8(self.query, row, 1.0),
+            (Metric::Dot, _) => 1.0 - dot(),
+            // A sum of whole numbers below 2^53 is the same in any order, and exact in f64.
+            (Metric::Cosine, Bytes::Unsigned(row)) => {
+                self.cosine(dot(), row.iter().map(|&x| u64::from(x).pow(2)).sum::<u64>() as f64)
+            }
+            (Metric::Cosine, Bytes::Signed(row)) => {
+                self.cosine(dot(), row.iter().map(|&x| i64::from(x).pow(2)).sum::<i64>() as f64)
             }
         }
+    }
+
+    /// `square`: of the row's length.
+    fn cosine(&self, dot: f64, square: f64) -> f64 {
+        (1.0 - dot / (self.length * square.sqrt())).clamp(0.0, 2.0)
     }
 }

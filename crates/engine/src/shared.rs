@@ -308,7 +308,7 @@ impl Shared {
         *self.derived() = Derived::new(&self.options);
         *lock(&self.writer) = Writer::default();
         self.publish(|state| {
-            state.dense.records = Default::default();
+            (state.dense.records, state.dense.byte_rows) = (Default::default(), None);
             state.dense.file = Arc::default();
             (state.codes, state.graph, state.lists) = (None, Default::default(), None);
         });

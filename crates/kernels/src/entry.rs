@@ -30,6 +30,8 @@ pub(crate) struct FloatFns {
     pub exact_l2_f16: Pair<u16, f64>,
     pub exact_dot_i8: Pair<i8, f64>,
     pub exact_l2_i8: Scaled<f64>,
+    pub exact_dot_u8: Pair<u8, f64>,
+    pub exact_l2_u8: Pair<u8, f64>,
     pub rows_dot_f32: Rows<f32, f32>,
     pub rows_l2_f32: Rows<f32, f32>,
     pub rows_dot_f16: Rows<f32, f32>,
@@ -119,6 +121,8 @@ macro_rules! floats {
             exact_l2_f16(q: &[f32], x: &[u16]) -> f64 = exact(s, L2, q, x.as_ptr());
             exact_dot_i8(q: &[f32], x: &[i8]) -> f64 = exact(s, Dot, q, x.as_ptr());
             exact_l2_i8(q: &[f32], x: &[i8], scale: f32) -> f64 = exact(s, ScaledL2(scale), q, x.as_ptr());
+            exact_dot_u8(q: &[f32], x: &[u8]) -> f64 = exact(s, Dot, q, x.as_ptr());
+            exact_l2_u8(q: &[f32], x: &[u8]) -> f64 = exact(s, L2, q, x.as_ptr());
             rows_dot_f32(q: &[f32], rows: Strided<'_>, pick: Pick<'_>, out: &mut [f32]) =
                 score(FloatRow::<_, f32, _>::new(s, Dot, q), rows, pick, out);
             rows_l2_f32(q: &[f32], rows: Strided<'_>, pick: Pick<'_>, out: &mut [f32]) =

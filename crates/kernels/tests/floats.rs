@@ -39,6 +39,24 @@ fn every_length_at_odd_starts() {
 }
 
 #[test]
+fn rows_of_whole_numbers_give_the_same_as_bytes_to_the_last_bit() {
+    let mut random = Random(7);
+    for n in 0..=LONGEST {
+        let (q, signed) = (random.floats(n), random.signed(n));
+        let unsigned: Vec<u8> = signed.iter().map(|&b| b as u8).collect();
+        let as_f32: Vec<f32> = signed.iter().map(|&b| f32::from(b)).collect();
+        let up: Vec<f32> = unsigned.iter().map(|&b| f32::from(b)).collect();
+        for k in sets() {
+            let bits = |sums: [f64; 2]| sums.map(f64::to_bits);
+            let floats = bits([k.exact_dot_f32(&q, &as_f32), k.exact_l2_f32(&q, &as_f32)]);
+            assert_eq!(bits([k.exact_dot_i8(&q, &signed), k.exact_l2_i8(&q, &signed, 1.0)]), floats, "{n} on {}", k.simd());
+            let floats = bits([k.exact_dot_f32(&q, &up), k.exact_l2_f32(&q, &up)]);
+            assert_eq!(bits([k.exact_dot_u8(&q, &unsigned), k.exact_l2_u8(&q, &unsigned)]), floats, "{n} on {}", k.simd());
+        }
+    }
+}
+
+#[test]
 fn results_do_not_depend_on_alignment() {
     let mut random = Random(2);
     let (q, x) = (random.floats(333), random.floats(333));

@@ -59,6 +59,7 @@ fn nothing_beside_the_slices_is_touched() {
                 total += k.exact_dot_f32(q, b.slice(n, at_end)) + k.exact_l2_f32(q, b.slice(n, at_end));
                 total += k.exact_dot_f16(q, b.slice(n, at_end)) + k.exact_l2_f16(q, b.slice(n, at_end));
                 total += k.exact_dot_i8(q, b.slice(n, at_end)) + k.exact_l2_i8(q, b.slice(n, at_end), 1.0);
+                total += k.exact_dot_u8(q, b.slice(n, at_end)) + k.exact_l2_u8(q, b.slice(n, at_end));
                 if n > 0 {
                     total += k.argmin(q) as f64;
                     total += f64::from(k.drop_above(&mut q.to_vec(), b.slice(n, at_end)));

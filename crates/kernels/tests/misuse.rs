@@ -34,6 +34,8 @@ fn pairs_of_different_lengths() {
     panics(says, |k| k.exact_l2_f16(&[0.0; 3], &[0; 2]));
     panics(says, |k| k.exact_dot_i8(&[0.0; 3], &[0; 2]));
     panics(says, |k| k.exact_l2_i8(&[0.0; 3], &[0; 2], 1.0));
+    panics(says, |k| k.exact_dot_u8(&[0.0; 3], &[0; 2]));
+    panics(says, |k| k.exact_l2_u8(&[0.0; 3], &[0; 2]));
     panics(says, |k| k.dot_u8_i8(&[0; 3], &[0; 2]));
     panics(says, |k| k.hamming(&[0; 3], &[0; 2]));
     panics(says, |k| k.and_popcount(&[0; 3], &[0; 2]));

@@ -247,6 +247,7 @@ impl Loading<'_> {
             in_file: counts.rows,
             records: Default::default(),
             longest: counts.longest,
+            byte_rows: None,
             verified: Arc::new(AtomicU64::new(0)),
         };
         let mut records = Appender::new();

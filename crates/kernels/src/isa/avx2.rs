@@ -68,6 +68,7 @@ impl Floats for Avx2 {
         fn load_f32(self, p: *const f32) -> __m256 = _mm256_loadu_ps(p);
         fn load_f16(self, p: *const u16) -> __m256 = _mm256_cvtph_ps(_mm_loadu_si128(p.cast()));
         fn load_i8(self, p: *const i8) -> __m256 = _mm256_cvtepi32_ps(_mm256_cvtepi8_epi32(_mm_loadl_epi64(p.cast())));
+        fn load_u8(self, p: *const u8) -> __m256 = _mm256_cvtepi32_ps(_mm256_cvtepu8_epi32(_mm_loadl_epi64(p.cast())));
         fn load_u16(self, p: *const u16) -> __m256 =
             _mm256_cvtepi32_ps(_mm256_cvtepu16_epi32(_mm_loadu_si128(p.cast())));
         fn load_bf16(self, p: *const u16) -> __m256 =
@@ -76,6 +77,8 @@ impl Floats for Avx2 {
         fn first_f16(self, p: *const u16, n: usize) -> __m256 = _mm256_cvtph_ps(first_half(p.cast(), 2 * n));
         fn first_i8(self, p: *const i8, n: usize) -> __m256 =
             _mm256_cvtepi32_ps(_mm256_cvtepi8_epi32(first_half(p.cast(), n)));
+        fn first_u8(self, p: *const u8, n: usize) -> __m256 =
+            _mm256_cvtepi32_ps(_mm256_cvtepu8_epi32(first_half(p, n)));
         fn store(self, p: *mut f32, v: __m256) = _mm256_storeu_ps(p, v);
         fn store_first(self, p: *mut f32, n: usize, v: __m256) = _mm256_maskstore_ps(p, lane_mask(n), v);
     }

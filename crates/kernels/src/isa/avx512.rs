@@ -73,6 +73,7 @@ impl Floats for Avx512 {
         fn load_f32(self, p: *const f32) -> __m512 = _mm512_loadu_ps(p);
         fn load_f16(self, p: *const u16) -> __m512 = _mm512_cvtph_ps(_mm256_loadu_si256(p.cast()));
         fn load_i8(self, p: *const i8) -> __m512 = _mm512_cvtepi32_ps(_mm512_cvtepi8_epi32(_mm_loadu_si128(p.cast())));
+        fn load_u8(self, p: *const u8) -> __m512 = _mm512_cvtepi32_ps(_mm512_cvtepu8_epi32(_mm_loadu_si128(p.cast())));
         fn load_u16(self, p: *const u16) -> __m512 =
             _mm512_cvtepi32_ps(_mm512_cvtepu16_epi32(_mm256_loadu_si256(p.cast())));
         fn load_bf16(self, p: *const u16) -> __m512 =
@@ -82,6 +83,8 @@ impl Floats for Avx512 {
             _mm512_cvtph_ps(_mm256_maskz_loadu_epi16(mask16(n), p.cast()));
         fn first_i8(self, p: *const i8, n: usize) -> __m512 =
             _mm512_cvtepi32_ps(_mm512_cvtepi8_epi32(_mm_maskz_loadu_epi8(mask16(n), p)));
+        fn first_u8(self, p: *const u8, n: usize) -> __m512 =
+            _mm512_cvtepi32_ps(_mm512_cvtepu8_epi32(_mm_maskz_loadu_epi8(mask16(n), p.cast())));
         fn store(self, p: *mut f32, v: __m512) = _mm512_storeu_ps(p, v);
         fn store_first(self, p: *mut f32, n: usize, v: __m512) = _mm512_mask_storeu_ps(p, mask16(n), v);
         fn pick(self, marks: u8, distances: *const f32, rows: *const u32, to: *mut u64) -> usize = {

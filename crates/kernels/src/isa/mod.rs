@@ -83,6 +83,7 @@ pub(crate) trait Floats: Isa {
     unsafe fn load_f32(self, p: *const f32) -> Self::F;
     unsafe fn load_f16(self, p: *const u16) -> Self::F;
     unsafe fn load_i8(self, p: *const i8) -> Self::F;
+    unsafe fn load_u8(self, p: *const u8) -> Self::F;
     unsafe fn load_u16(self, p: *const u16) -> Self::F;
     /// Of the upper halves of f32, lower halves of zero.
     unsafe fn load_bf16(self, p: *const u16) -> Self::F;
@@ -90,6 +91,7 @@ pub(crate) trait Floats: Isa {
     unsafe fn first_f32(self, p: *const f32, n: usize) -> Self::F;
     unsafe fn first_f16(self, p: *const u16, n: usize) -> Self::F;
     unsafe fn first_i8(self, p: *const i8, n: usize) -> Self::F;
+    unsafe fn first_u8(self, p: *const u8, n: usize) -> Self::F;
     unsafe fn store(self, p: *mut f32, v: Self::F);
     unsafe fn store_first(self, p: *mut f32, n: usize, v: Self::F);
 

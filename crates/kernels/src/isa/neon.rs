@@ -40,6 +40,14 @@ fn widen_i8(four: u32) -> float32x4_t {
     vcvtq_f32_s32(vmovl_s16(vget_low_s16(wide)))
 }
 
+/// Four unsigned bytes as f32.
+#[inline]
+#[target_feature(enable = "neon")]
+fn widen_u8(four: u32) -> float32x4_t {
+    let wide = vmovl_u8(vreinterpret_u8_u32(vdup_n_u32(four)));
+    vcvtq_f32_u32(vmovl_u16(vget_low_u16(wide)))
+}
+
 /// Four halves as f32.
 #[inline]
 #[target_feature(enable = "neon")]
@@ -64,12 +72,14 @@ impl Floats for Neon {
         fn load_f32(self, p: *const f32) -> float32x4_t = vld1q_f32(p);
         fn load_f16(self, p: *const u16) -> float32x4_t = widen_f16(p.cast::<u64>().read_unaligned());
         fn load_i8(self, p: *const i8) -> float32x4_t = widen_i8(p.cast::<u32>().read_unaligned());
+        fn load_u8(self, p: *const u8) -> float32x4_t = widen_u8(p.cast::<u32>().read_unaligned());
         fn load_u16(self, p: *const u16) -> float32x4_t = vcvtq_f32_u32(vmovl_u16(vld1_u16(p)));
         fn load_bf16(self, p: *const u16) -> float32x4_t = vreinterpretq_f32_u32(vshll_n_u16::<16>(vld1_u16(p)));
         fn first_f32(self, p: *const f32, n: usize) -> float32x4_t =
             vreinterpretq_f32_u8(first_bytes(p.cast(), 4 * n));
         fn first_f16(self, p: *const u16, n: usize) -> float32x4_t = widen_f16(first8(p.cast(), 2 * n));
         fn first_i8(self, p: *const i8, n: usize) -> float32x4_t = widen_i8(first8(p.cast(), n) as u32);
+        fn first_u8(self, p: *const u8, n: usize) -> float32x4_t = widen_u8(first8(p, n) as u32);
         fn store(self, p: *mut f32, v: float32x4_t) = vst1q_f32(p, v);
         fn store_first(self, p: *mut f32, n: usize, v: float32x4_t) = {
             let mut all = [0.0f32; 4];

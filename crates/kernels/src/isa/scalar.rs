@@ -65,6 +65,11 @@ impl Floats for Scalar {
         unsafe { first(p, LANES, f32::from) }
     }
     #[inline(always)]
+    unsafe fn load_u8(self, p: *const u8) -> F {
+        // SAFETY: the caller answers for LANES elements.
+        unsafe { first(p, LANES, f32::from) }
+    }
+    #[inline(always)]
     unsafe fn load_u16(self, p: *const u16) -> F {
         // SAFETY: the caller answers for LANES elements.
         unsafe { first(p, LANES, f32::from) }
@@ -86,6 +91,11 @@ impl Floats for Scalar {
     }
     #[inline(always)]
     unsafe fn first_i8(self, p: *const i8, n: usize) -> F {
+        // SAFETY: the caller answers for n elements.
+        unsafe { first(p, n, f32::from) }
+    }
+    #[inline(always)]
+    unsafe fn first_u8(self, p: *const u8, n: usize) -> F {
         // SAFETY: the caller answers for n elements.
         unsafe { first(p, n, f32::from) }
     }

@@ -42,10 +42,14 @@ pairs! {
     exact_dot_f16(q: &[f32], x: &[u16]) -> f64 = floats;
     /// [`Kernels::exact_l2_f32`] of a row of halves.
     exact_l2_f16(q: &[f32], x: &[u16]) -> f64 = floats;
-    /// `Σ q·x` in f64; the row's scale is left to the caller.
+    /// `Σ q·x` in f64; the row's scale is left to the caller. With scale 1 the same number as of a row in f32, to the last bit.
     exact_dot_i8(q: &[f32], x: &[i8]) -> f64 = floats;
     /// `Σ (q - scale·x)²` in f64. `scale` must be finite for a meaning.
     exact_l2_i8(q: &[f32], x: &[i8], scale: f32) -> f64 = floats;
+    /// [`Kernels::exact_dot_f32`] of a row of whole numbers: the same number, to the last bit.
+    exact_dot_u8(q: &[f32], x: &[u8]) -> f64 = floats;
+    /// [`Kernels::exact_l2_f32`] of a row of whole numbers: the same number, to the last bit.
+    exact_l2_u8(q: &[f32], x: &[u8]) -> f64 = floats;
 
     /// `Σ x·q` in integers: exact up to 65,793 elements, which is as many as i32 holds, and modulo 2^32 beyond.
     dot_u8_i8(x: &[u8], q: &[i8]) -> i32 = bytes;

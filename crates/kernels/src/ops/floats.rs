@@ -37,6 +37,7 @@ element! {
     f32, load_f32, first_f32;
     u16, load_f16, first_f16;
     i8, load_i8, first_i8;
+    u8, load_u8, first_u8;
 }
 
 /// What is summed.
