@@ -232,7 +232,7 @@ export interface Stats {
   open: { ms: number; replayed: number }
   /**
    * What searches of growing effort found when the index last measured itself: the mean share of the `k` nearest rows, less its
-   * standard error. `effort` is `ef` of a graph, `rerank` where codes are scanned, and `probes` of lists, with the `rerank`
+   * standard error (twice that for lists). `effort` is `ef` of a graph, `rerank` where codes are scanned, and `probes` of lists, with the `rerank`
    * that goes with it. Empty before, and where searches are exact.
    */
   measured: { k: number; effort: number; rerank?: number; recall: number }[]

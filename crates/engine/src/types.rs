@@ -269,7 +269,7 @@ pub struct Measured {
     pub effort: u32,
     /// Of lists: rows verified beside it.
     pub rerank: Option<u32>,
-    /// Mean share of the true nearest found, less its standard error.
+    /// Mean share of the true nearest found, less its standard error, twice that for lists.
     pub recall: f32,
 }
 

@@ -251,7 +251,9 @@ fn what_is_measured_of_lists_is_what_searches_find() {
         for step in measured.iter().filter(|step| step.k == 10) {
             let (probes, rerank) = (Some(step.effort as usize), step.rerank.map(|rerank| rerank as usize));
             let found = recall(&index, &SearchParams { probes, rerank, ..SearchParams::default() });
-            assert!((found - f64::from(step.recall)).abs() < 0.1, "{metric:?}: {step:?}, found {found}");
+            // Two standard errors less than the mean are at most 0.07, and these queries are others.
+            let above = found - f64::from(step.recall);
+            assert!((-0.05..0.15).contains(&above), "{metric:?}: {step:?}, found {found}");
         }
     }
 }

@@ -26,7 +26,7 @@ pub struct Step {
     pub effort: u32,
     /// Rows verified; of lists, else 0: it follows from the effort.
     pub rerank: u32,
-    /// Mean recall less its standard error.
+    /// Mean recall less its standard error, twice that for lists.
     pub recall: f32,
 }
 

@@ -3,7 +3,7 @@
 //!
 //! Some rows are drawn as queries and held out one by one: the search that asks for such a row neither compares nor gives
 //! it, as if it had never been added. Their true neighbours come from comparing all rows. What is kept of each effort is
-//! the mean recall less its standard error, so that few queries make for more effort and not for broken promises.
+//! the mean recall less its standard error (twice that for lists), so that few queries make for more effort and not for broken promises.
 
 mod efforts;
 mod sweep;

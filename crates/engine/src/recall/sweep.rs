@@ -23,6 +23,9 @@ const VERIFIED: [usize; 2] = [32, 256];
 const HALVES: usize = 3;
 /// Where lists have no codes of their own, looking into more of them than one in so many is comparing all rows.
 const UNCODED_SHARE: usize = 2;
+/// So many standard errors less than the mean is what is promised. Rows of the index took part in making its lists, and find more
+/// there than strangers: with the same effort 0.910 on MNIST-784, where rows left out found 0.902, and queries of other hands 0.894.
+const DOUBT: f64 = 2.0;
 /// What a row costs that lies anywhere, in bytes that a scan reads in the same time: in memory, and on disk.
 const SEEK: [usize; 2] = [2048, 1 << 16];
 
@@ -107,7 +110,7 @@ fn climb(hits: usize, at: usize, rungs: &[Rung], reranks: &[usize], price: &Pric
     loop {
         let (mean, error) = rungs[list].recalls[at][row];
         // More effort never finds less, but for chance.
-        best = best.max((mean - error).max(0.0));
+        best = best.max((mean - DOUBT * error).max(0.0));
         steps.push(Step { effort: rungs[list].probes as u32, rerank: reranks[row] as u32, recall: best as f32 });
         if mean >= ENOUGH {
             break;
