@@ -76,6 +76,7 @@ class Queries {
     await this.#adapter.setEffort(effort)
     // First the collector, whose threads go on for a while: they are no part of what searches take.
     globalThis.gc?.()
+    await setTimeout(50)
     for (const query of this.#prepared.slice(0, 50)) await this.#adapter.search(query)
     const prepared = this.#prepared.slice(0, queries)
     return { measured: await (threads > 1 ? this.#batch(prepared, threads) : this.#single(prepared)) }
