@@ -175,7 +175,7 @@ impl Space for CodeSpace<'_> {
     }
 
     fn gather(&self, rows: &[u32], set: &mut CodeSet) {
-        self.codes.codec.gather(rows.iter().map(|&row| self.codes.row(row)), set);
+        self.codes.codec.gather(self.codes.in_turn(rows), set);
     }
 
     fn between(&self, set: &mut CodeSet, one: u32, others: &[u32], out: &mut [f32]) {
@@ -211,7 +211,7 @@ impl Coder for NeighbourCoder<'_> {
     }
 
     fn middle(&self, rows: &[u32]) -> u32 {
-        rows[self.codes.codec.middle(rows.iter().map(|&row| self.codes.row(row)))]
+        rows[self.codes.codec.middle(self.codes.in_turn(rows))]
     }
 
     fn subspaces(&self) -> usize {
@@ -220,8 +220,7 @@ impl Coder for NeighbourCoder<'_> {
 
     fn code(&self, node: u32, others: &[u32], codes: &mut [u8], add: &mut [f32], mul: &mut [f32]) {
         let (rows, subspaces) = (self.codes, self.codec.subspaces());
-        let others = others.iter().map(|&other| rows.row(other));
-        self.codec.neighbours(rows.row(node), others, |at, seen_code, seen| {
+        self.codec.neighbours(rows.row(node), rows.in_turn(others), |at, seen_code, seen| {
             codes[at * subspaces..][..subspaces].copy_from_slice(seen_code);
             (add[at], mul[at]) = (seen.add, seen.mul);
         });

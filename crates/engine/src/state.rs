@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use coarse::hnsw::{Graph, Nodes};
-use kernels::Strided;
+use kernels::{Strided, kernels};
 use quant::{CodeScorer, Codec, Rabitq};
 use rows::View;
 
@@ -14,6 +14,9 @@ use crate::lists::Lists;
 use crate::metadata::Metadata;
 use crate::recall::Efforts;
 use crate::tombstones::Tombstones;
+
+/// Codes asked for ahead of the one that is read. Linking SIFT took 45 s on two cores, and 54 without (a Zen 5).
+const AHEAD: usize = 8;
 
 /// How candidates are found now.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -47,6 +50,14 @@ impl Codes {
     pub fn row(&self, row: u32) -> &[u8] {
         let stride = self.codec.code_bytes();
         &self.bytes[row as usize * stride..][..stride]
+    }
+
+    /// The codes of rows that lie anywhere, each asked for some turns before its own.
+    pub fn in_turn<'a>(&'a self, rows: &'a [u32]) -> impl ExactSizeIterator<Item = &'a [u8]> {
+        rows.iter().enumerate().map(|(at, &row)| {
+            rows.get(at + AHEAD).into_iter().for_each(|&next| kernels().prefetch(self.row(next)));
+            self.row(row)
+        })
     }
 
     /// The codes of some rows, one after another.
