@@ -13,8 +13,7 @@ const PIECES: usize = 16;
 /// What `one` answers to each row of `queries`, in their order, on the calling thread and as many of the pool's that `threads` work in all.
 /// Each takes some rows at a time, so that one that is held up leaves the rest to the others.
 ///
-/// The caller works, too: a thread that wakes all the others and then sleeps leaves them on the cores that are left, where two
-/// may share one for a time slice or more. On two cores half of the batches of 500 took twice as long as the others.
+/// The caller works, too, rather than sleep while others are woken.
 ///
 /// # Errors
 /// One of those of `one`; what was not begun by then is left.

@@ -94,9 +94,7 @@ impl Dense {
             return self.read(rows, task, |at, stored| found(at, exact.distance(self.format.values(stored, &mut decoded))));
         };
         let (mut others, mut places) = (Vec::new(), Vec::new());
-        rows.iter().take(ROWS_AHEAD).for_each(|&row| self.expect(row));
-        for (at, &row) in rows.iter().enumerate() {
-            rows.get(at + ROWS_AHEAD).into_iter().for_each(|&row| self.expect(row));
+        for (at, row) in self.in_turn(rows) {
             if row < bytes.len() {
                 found(at, exact.distance_of_bytes(bytes.row(row)));
             } else {
@@ -134,14 +132,21 @@ impl Dense {
         }
     }
 
+    /// Rows and their places, each asked for some turns before its own.
+    fn in_turn<'a>(&'a self, rows: &'a [u32]) -> impl Iterator<Item = (usize, u32)> {
+        rows.iter().take(ROWS_AHEAD).for_each(|&row| self.expect(row));
+        rows.iter().enumerate().map(|(at, &row)| {
+            rows.get(at + ROWS_AHEAD).into_iter().for_each(|&next| self.expect(next));
+            (at, row)
+        })
+    }
+
     /// Calls `found` with the place in `rows` and the stored bytes of each row, in the order that suits the disk.
     pub fn read(&self, rows: &[u32], task: &Task, mut found: impl FnMut(usize, &[u8])) -> Result<()> {
         let records = self.strided();
         let mut on_disk = Vec::new();
         let mut places = Vec::new();
-        rows.iter().take(ROWS_AHEAD).for_each(|&row| self.expect(row));
-        for (at, &row) in rows.iter().enumerate() {
-            rows.get(at + ROWS_AHEAD).into_iter().for_each(|&row| self.expect(row));
+        for (at, row) in self.in_turn(rows) {
             if row >= self.in_file {
                 found(at, records.row((row - self.in_file) as usize));
             } else {

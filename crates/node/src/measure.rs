@@ -38,10 +38,10 @@ fn params(k: u32, ef: Option<u32>, threads: u32) -> SearchParams {
     SearchParams { k: k as usize, ef: ef.map(|ef| ef as usize), threads: threads as usize, ..SearchParams::default() }
 }
 
-/// A promise of nothing, by way of another thread, which is busy with nothing for so many microseconds: none, unless told.
+/// A promise of nothing, by way of another thread, which is busy with nothing for so many microseconds: none, unless told a length of time.
 #[napi]
 pub fn do_nothing(microseconds: Option<f64>) -> AsyncTask<Nothing> {
-    AsyncTask::new(Nothing(Duration::from_secs_f64(microseconds.unwrap_or(0.0) / 1e6)))
+    AsyncTask::new(Nothing(Duration::try_from_secs_f64(microseconds.unwrap_or(0.0) / 1e6).unwrap_or_default()))
 }
 
 /// Does nothing, for a while.

@@ -130,20 +130,26 @@ impl Pool {
     /// The member that `next` would give, without taking it.
     #[inline]
     pub(super) fn peek(&self) -> Option<u32> {
-        self.entries.get(self.cursor..)?.iter().find(|&&entry| entry & EXPANDED == 0).map(|&entry| member(entry))
+        self.upcoming(1).next()
     }
 
     /// Whether `next` would give a member that was entered with less than `bound`.
     #[inline]
     pub(super) fn waits_below(&self, bound: f32) -> bool {
-        self.entries[self.cursor..].iter().find(|&&entry| entry & EXPANDED == 0).is_some_and(|&entry| distance(entry) < bound)
+        self.waiting().next().is_some_and(|entry| distance(entry) < bound)
     }
 
     /// The `count` members that `next` would give now, without taking them.
     #[inline]
     pub(super) fn upcoming(&self, count: usize) -> impl Iterator<Item = u32> + '_ {
-        let waiting = self.entries[self.cursor..].iter().filter(|&&entry| entry & EXPANDED == 0);
-        waiting.take(count).map(|&entry| member(entry))
+        self.waiting().take(count).map(member)
+    }
+
+    /// What was not expanded yet, nearest first.
+    #[inline]
+    fn waiting(&self) -> impl Iterator<Item = Entry> + '_ {
+        let rest = self.entries.get(self.cursor..).unwrap_or_default();
+        rest.iter().copied().filter(|&entry| entry & EXPANDED == 0)
     }
 
     /// Live members, nearest first.
