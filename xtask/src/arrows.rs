@@ -32,7 +32,7 @@ const fn room(name: &'static str, rooms: &'static [&'static str], others: &'stat
 pub const ROOMS: &[Room] = &[
     room("task", &[], &[]),
     Room { unsafe_code: UnsafeCode::Reviewed, ..room("kernels", &[], &["half"]) },
-    Room { unsafe_code: UnsafeCode::Reviewed, ..room("rows", &[], &["bytemuck", "rustix"]) },
+    Room { unsafe_code: UnsafeCode::Reviewed, ..room("rows", &[], &["bytemuck", "rayon", "rustix"]) },
     room("wire", &[], &["crc32c"]),
     room("cluster", &["task", "kernels"], &["nalgebra", "rayon"]),
     room("quant", &["task", "kernels", "wire", "cluster"], &["bytemuck", "nalgebra", "rayon"]),

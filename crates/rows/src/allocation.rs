@@ -92,6 +92,24 @@ impl<T> Allocation<T> {
         unsafe { self.start.as_ptr().add(at).copy_from_nonoverlapping(elements.as_ptr(), elements.len()) }
     }
 
+    /// `len` zeros at `at`, to be written.
+    ///
+    /// # Safety
+    /// `at + len <= capacity`, and nobody else reads or writes those elements as long as the slice lives.
+    #[allow(clippy::mut_from_ref, reason = "of disjoint elements, as the caller promises")]
+    pub(crate) unsafe fn zeros(&self, at: usize, len: usize) -> &mut [T]
+    where
+        T: Pod,
+    {
+        debug_assert!(at + len <= self.capacity || size_of::<T>() == 0);
+        // SAFETY: in bounds and unshared by the caller's promise; bytes of zero are an element of any `Pod` type.
+        unsafe {
+            let start = self.start.as_ptr().add(at);
+            start.write_bytes(0, len);
+            std::slice::from_raw_parts_mut(start, len)
+        }
+    }
+
     /// The first `len` elements.
     ///
     /// # Safety

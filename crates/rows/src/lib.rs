@@ -20,6 +20,7 @@ use allocation::Allocation;
 pub use allocation::OutOfMemory;
 use bytemuck::Pod;
 pub use give_back::give_back;
+use rayon::prelude::*;
 pub use words::Words;
 
 /// The writer's end of an append-only column.
@@ -88,9 +89,30 @@ impl<T: Pod> Appender<T> {
         Ok(())
     }
 
+    /// Appends `count` runs of `len` elements each. Of every run `fill` is given its number and its place, which holds zeros, on all
+    /// threads of the current rayon pool; each of them works with something that `init` made. What is written where it stays is
+    /// copied from nowhere, and its pages are touched first by many threads. On an error nothing is appended.
+    pub fn extend_in_place<S>(
+        &mut self,
+        count: usize,
+        len: usize,
+        init: impl Fn() -> S + Sync + Send,
+        fill: impl Fn(&mut S, usize, &mut [T]) + Sync + Send,
+    ) -> Result<(), OutOfMemory> {
+        let elements = count.checked_mul(len).ok_or(OutOfMemory { bytes: usize::MAX })?;
+        self.reserve(elements)?;
+        (0..count).into_par_iter().for_each_init(init, |state, number| {
+            // SAFETY: `reserve` made room for all runs behind `self.len`, where no view of this appender reaches (see `extend`), and
+            // each number is given once, so that no two runs share an element.
+            fill(state, number, unsafe { self.allocation.zeros(self.len + number * len, len) });
+        });
+        self.len += elements;
+        Ok(())
+    }
+
     /// The elements so far, for the writer itself.
     pub fn as_slice(&self) -> &[T] {
-        // SAFETY: the first `len` elements were initialised by `extend`, and `&self` keeps `extend` away.
+        // SAFETY: the first `len` elements were initialised by `extend` or `extend_in_place`, and `&self` keeps both away.
         unsafe { self.allocation.slice(self.len) }
     }
 

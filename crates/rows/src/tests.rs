@@ -22,6 +22,32 @@ fn a_view_keeps_what_it_saw_while_the_column_grows() {
 }
 
 #[test]
+fn runs_are_filled_where_they_stay_by_many_threads() {
+    let pool = rayon::ThreadPoolBuilder::new().num_threads(4).build().unwrap();
+    let mut column = Appender::<u32>::new();
+    column.extend(&[7, 8]).unwrap();
+    let before = column.view();
+    for _ in 0..2 {
+        // A run of which nothing is written is zeros, also where memory was used before.
+        let fill = |calls: &mut usize, number: usize, run: &mut [u32]| {
+            *calls += 1;
+            run.iter_mut().take(number % 4).for_each(|place| *place = number as u32);
+        };
+        pool.install(|| column.extend_in_place(1000, 3, || 0, fill)).unwrap();
+    }
+    assert_eq!(*before, [7, 8]);
+    assert_eq!(column.as_slice()[..2], [7, 8]);
+    assert_eq!(column.len(), 2 + 2 * 3000);
+    for (at, run) in column.as_slice()[2..].chunks(3).enumerate() {
+        let number = at % 1000;
+        let expected: Vec<u32> = (0..3).map(|place| if place < number % 4 { number as u32 } else { 0 }).collect();
+        assert_eq!(run, expected, "run {at}");
+    }
+    assert!(column.extend_in_place(usize::MAX / 2, 3, || (), |(), _, _| ()).is_err());
+    assert_eq!(column.len(), 2 + 2 * 3000);
+}
+
+#[test]
 fn memory_is_aligned_to_cache_lines_and_large_blocks_to_huge_pages() {
     for (elements, align) in [(3, 64), (1_000, 64), (2 << 20, 2 << 20)] {
         let mut column = Appender::<f32>::with_capacity(elements).unwrap();

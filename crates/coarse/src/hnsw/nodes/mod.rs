@@ -21,7 +21,6 @@ use std::sync::Arc;
 
 use entrance::Entrance;
 use kernels::{Strided, bf16, block_bytes, pack_nibbles};
-use rayon::prelude::*;
 use rows::{Appender, View};
 use task::Task;
 
@@ -112,17 +111,12 @@ impl Nodes {
         let layout = Layout::new(own, degree, coder.subspaces());
         let mut bytes = Appender::new();
         bytes.reserve_exact(graph.len() as usize * layout.stride)?;
-        let mut piece = Vec::new();
         for start in (0..graph.len()).step_by(PIECE as usize) {
             task.check()?;
             let end = graph.len().min(start + PIECE);
-            piece.clear();
-            piece.resize((end - start) as usize * layout.stride, 0);
-            let nodes = piece.par_chunks_exact_mut(layout.stride).enumerate();
-            nodes.for_each_init(Making::default, |making, (at, node)| {
+            bytes.extend_in_place((end - start) as usize, layout.stride, Making::default, |making, at, node| {
                 making.make(graph, coder, layout, start + at as u32, node);
-            });
-            bytes.extend(&piece)?;
+            })?;
             task.report("nodes", u64::from(end), u64::from(graph.len()));
         }
         Ok(Self { bytes: bytes.view(), layout, entrance: Arc::new(Entrance::make(graph.len(), coder)) })
