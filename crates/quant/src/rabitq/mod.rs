@@ -236,8 +236,13 @@ impl Rabitq {
     pub(crate) fn query_of_code(&self, code: &[u8]) -> RabitqQuery {
         let mut levels = vec![0; self.kept()];
         self.levels.unpack(code, &mut levels);
-        let ([factor, _], step) = (self.factors(code), self.query_step(code));
-        RabitqQuery::new(self, self.row_base() + factor, step, levels.iter().map(|&level| self.query_level(level)).collect())
+        let [factor, step] = self.factors(code);
+        RabitqQuery::new(
+            self,
+            self.row_base() + factor,
+            self.query_step(step),
+            levels.iter().map(|&level| self.query_level(level)).collect(),
+        )
     }
 
     /// A row's level as a query has it: less the middle, or twice that where the middle is no level.
@@ -245,9 +250,8 @@ impl Rabitq {
         if self.levels == Levels::BYTES { signed(level) } else { (2 * i32::from(level) - twice_middle(self.levels)) as i8 }
     }
 
-    /// What such a level is worth.
-    fn query_step(&self, code: &[u8]) -> f32 {
-        let [_, step] = self.factors(code);
+    /// What such a level is worth where a row's is worth `step`.
+    fn query_step(&self, step: f32) -> f32 {
         if self.levels == Levels::BYTES { step } else { 0.5 * step }
     }
 
@@ -402,52 +406,67 @@ impl Terms {
     }
 }
 
-/// Codes brought together to be compared with one another: each as a query, too.
+/// Codes brought together to be compared with one another.
 #[derive(Default)]
 pub(crate) struct RabitqSet {
     /// A byte a level.
     codes: Vec<u8>,
-    queries: Vec<i8>,
-    terms: Vec<Terms>,
     /// What the codes hold behind their levels.
     factors: Vec<[f32; 2]>,
+    /// The place of the one that is compared with others now, and what is to be known of it besides `query`.
+    one: Option<(u32, Terms)>,
+    /// Its levels as those of a query.
+    query: Vec<i8>,
     products: Vec<i32>,
 }
 
 impl RabitqSet {
     pub(crate) fn gather<'a>(&mut self, codec: &Rabitq, codes: impl Iterator<Item = &'a [u8]>) {
         self.codes.clear();
-        self.queries.clear();
-        self.terms.clear();
         self.factors.clear();
-        let (kept, row_base) = (codec.kept(), codec.row_base());
+        self.one = None;
+        let kept = codec.kept();
         for code in codes {
-            let (at, [factor, step]) = (self.queries.len(), codec.factors(code));
-            self.codes.resize(at + kept, 0);
-            let levels = &mut self.codes[at..];
-            codec.levels.unpack(code, levels);
-            self.queries.extend(levels.iter().map(|&level| codec.query_level(level)));
-            self.terms.push(Terms::new(codec, row_base + factor, codec.query_step(code), &self.queries[at..]));
-            self.factors.push([factor, step]);
+            if codec.levels == Levels::BYTES {
+                self.codes.extend_from_slice(&code[..kept]);
+            } else {
+                let at = self.codes.len();
+                self.codes.resize(at + kept, 0);
+                codec.levels.unpack(code, &mut self.codes[at..]);
+            }
+            self.factors.push(codec.factors(code));
         }
     }
 
+    /// Makes a query of the row at place `one`, unless it is that already.
+    fn ask(&mut self, codec: &Rabitq, one: u32) -> Terms {
+        if let Some((_, terms)) = self.one.filter(|(asked, _)| *asked == one) {
+            return terms;
+        }
+        let (kept, [factor, step]) = (codec.kept(), self.factors[one as usize]);
+        let levels = &self.codes[one as usize * kept..][..kept];
+        self.query.clear();
+        self.query.extend(levels.iter().map(|&level| codec.query_level(level)));
+        let terms = Terms::new(codec, codec.row_base() + factor, codec.query_step(step), &self.query);
+        self.one = Some((one, terms));
+        terms
+    }
+
     pub(crate) fn between(&mut self, codec: &Rabitq, one: u32, others: &[u32], out: &mut [f32]) {
-        let (kept, one) = (codec.kept(), one as usize);
-        let codes = Strided::new(&self.codes, kept, self.terms.len());
+        let terms = self.ask(codec, one);
+        let codes = Strided::new(&self.codes, codec.kept(), self.factors.len());
         self.products.resize(out.len(), 0);
-        kernels().gather_dot_u8_i8(&self.queries[one * kept..][..kept], codes, others, &mut self.products);
+        kernels().gather_dot_u8_i8(&self.query, codes, others, &mut self.products);
         for ((out, &other), &product) in out.iter_mut().zip(others).zip(&self.products) {
-            *out = self.terms[one].distance(self.factors[other as usize], product);
+            *out = terms.distance(self.factors[other as usize], product);
         }
     }
 
     pub(crate) fn between_run(&mut self, codec: &Rabitq, one: u32, start: u32, out: &mut [f32]) {
-        let (kept, one, start) = (codec.kept(), one as usize, start as usize);
-        let codes = Strided::new(&self.codes, kept, self.terms.len());
+        let (terms, start) = (self.ask(codec, one), start as usize);
+        let codes = Strided::new(&self.codes, codec.kept(), self.factors.len());
         self.products.resize(out.len(), 0);
-        kernels().scan_dot_u8_i8(&self.queries[one * kept..][..kept], codes, start, &mut self.products);
-        let terms = self.terms[one];
+        kernels().scan_dot_u8_i8(&self.query, codes, start, &mut self.products);
         for ((out, &factors), &product) in out.iter_mut().zip(&self.factors[start..]).zip(&self.products) {
             *out = terms.distance(factors, product);
         }
