@@ -26,7 +26,7 @@ use crate::{Candidate, Space};
 /// Partitions, each by other leaders. Two by halves of the leaves need half of the memory of one, and find as much.
 const ROUNDS: u64 = 2;
 /// The places of a search in the refining pass, as a share of those of a row that is linked alone.
-const SHARE: usize = 4;
+const SHARE: usize = 5;
 /// Members that search at a time, between reports.
 const PIECE: usize = 1 << 14;
 
