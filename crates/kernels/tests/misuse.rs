@@ -159,8 +159,9 @@ fn half_bytes_of_wrong_lengths() {
         let found = Near { bound: 0.0, estimates: &mut [], marks: &mut [] };
         k.scan_nibbles(&NibbleTables::default(), &[], 0.0, Factors::None, found);
     });
-    panics("5 codes in rows of 2", |_| pack_nibbles(&[0; 5], 2, &mut Vec::new()));
-    panics("0 codes in rows of 0", |_| pack_nibbles(&[], 0, &mut Vec::new()));
+    panics("5 codes in rows of 2", |_| pack_nibbles(&[0; 5], 2, &mut []));
+    panics("0 codes in rows of 0", |_| pack_nibbles(&[], 0, &mut []));
+    panics("lengths differ: 63 and 64", |_| pack_nibbles(&[0; 32], 1, &mut [0; 63]));
     panics("out of bounds", |_| unpack_nibbles(&[0; 64], 32, &mut [0]));
 }
 

@@ -3,7 +3,7 @@
 mod common;
 
 use common::{Random, Sum, sets};
-use kernels::{Factors, Kernels, Near, NibbleTables, bf16, pack_nibbles, unpack_nibbles};
+use kernels::{Factors, Kernels, Near, NibbleTables, bf16, block_bytes, pack_nibbles, unpack_nibbles};
 
 const ROWS: usize = 77;
 
@@ -15,11 +15,17 @@ fn scan(k: &Kernels, tables: &NibbleTables, blocks: &[u8], base: f32, factors: F
     (estimates, marks)
 }
 
+fn packed(codes: &[u8], subspaces: usize) -> Vec<u8> {
+    // What was there before does not matter.
+    let mut blocks = vec![0xa5; codes.len().div_ceil(32 * subspaces) * block_bytes(subspaces)];
+    pack_nibbles(codes, subspaces, &mut blocks);
+    blocks
+}
+
 /// Codes of `ROWS` rows, and what they look up.
 fn data(random: &mut Random, subspaces: usize) -> (Vec<u8>, Vec<u8>, Vec<f32>) {
     let codes: Vec<u8> = (0..ROWS * subspaces).map(|_| random.below(16) as u8).collect();
-    let mut blocks = Vec::new();
-    pack_nibbles(&codes, subspaces, &mut blocks);
+    let blocks = packed(&codes, subspaces);
     (codes, blocks, random.floats(16 * subspaces))
 }
 
@@ -52,8 +58,7 @@ fn whole_numbers_are_exact() {
     for subspaces in [1, 2, 3, 4, 5, 8, 12, 129, 513, 516] {
         for full in [false, true] {
             let codes: Vec<u8> = (0..ROWS * subspaces).map(|_| if full { 15 } else { random.below(16) as u8 }).collect();
-            let mut blocks = Vec::new();
-            pack_nibbles(&codes, subspaces, &mut blocks);
+            let blocks = packed(&codes, subspaces);
             let mut values: Vec<f32> = (0..16 * subspaces).map(|_| random.below(128) as f32).collect();
             for values in values.chunks_exact_mut(16) {
                 (values[0], values[15]) = (0.0, 127.0);
@@ -146,8 +151,7 @@ fn every_set_has_the_same_tables() {
 /// What is not a number could be anything, and infinity is not above itself.
 #[test]
 fn what_is_not_a_number_is_marked() {
-    let (codes, mut blocks) = ([0; 32], Vec::new());
-    pack_nibbles(&codes, 1, &mut blocks);
+    let blocks = packed(&[0; 32], 1);
     for k in sets() {
         for (base, bound, marks) in [
             (f32::NAN, -1.0, u32::MAX),

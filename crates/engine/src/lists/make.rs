@@ -85,7 +85,7 @@ fn fill(shared: &Shared, lists: &mut Lists, dense: &Dense, task: &Task) -> Resul
 /// Brings lists that came in parts together, where that makes scans of their codes faster.
 pub fn unite(shared: &Shared, derived: &mut Derived) -> Result<()> {
     if let Some(lists) = derived.lists.as_mut().filter(|lists| lists.is_coded())
-        && lists.unite()?
+        && shared.build_pool()?.install(|| lists.unite())?
     {
         let lists = lists.clone();
         // They are saved anew. There are no other codes, nor links.

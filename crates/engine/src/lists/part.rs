@@ -53,30 +53,26 @@ impl ListPart {
         Ok(Self::laid_out(shape, Part::new(first, &labels, shape.lists()), &codes, &terms)?)
     }
 
-    /// `codes` and `terms` are in the order of the rows.
+    /// `codes` and `terms` are in the order of the rows. On the threads of the current rayon pool.
     fn laid_out(shape: &Shape, part: Part, codes: &[u8], terms: &[f32]) -> Result<Self, OutOfMemory> {
         let Some(residual) = &shape.residual else { return Ok(Self { part, blocks: View::default(), terms: Vec::new() }) };
         let subspaces = residual.subspaces();
-        let mut blocks = Vec::with_capacity(part.blocks() * block_bytes(subspaces));
-        let mut placed = Vec::new();
-        let mut block = vec![0; BLOCK * subspaces];
         let first = part.rows().start;
-        for number in 0..part.blocks() {
-            block.fill(0);
-            for (place, &row) in part.members(number..number + 1).iter().enumerate().filter(|(_, row)| **row != u32::MAX) {
-                let at = (row - first) as usize;
-                block[place * subspaces..][..subspaces].copy_from_slice(&codes[at * subspaces..][..subspaces]);
+        let lay = |together: &mut Vec<u8>, number: usize, block: &mut [u8]| {
+            together.clear();
+            together.resize(BLOCK * subspaces, 0);
+            let rows = part.members(number..number + 1).iter();
+            for (to, &row) in together.chunks_exact_mut(subspaces).zip(rows).filter(|(_, row)| **row != u32::MAX) {
+                to.copy_from_slice(&codes[(row - first) as usize * subspaces..][..subspaces]);
             }
-            pack_nibbles(&block, subspaces, &mut blocks);
-            if residual.has_terms() {
-                placed.extend(
-                    part.members(number..number + 1)
-                        .iter()
-                        .map(|&row| if row == u32::MAX { 0.0 } else { terms[(row - first) as usize] }),
-                );
-            }
-        }
-        Ok(Self { part, blocks: on_huge_pages(&blocks)?, terms: placed })
+            pack_nibbles(together, subspaces, block);
+        };
+        let mut blocks = Appender::new();
+        blocks.reserve_exact(part.blocks() * block_bytes(subspaces))?;
+        blocks.extend_in_place(part.blocks(), block_bytes(subspaces), Vec::new, lay)?;
+        let term = |&row: &u32| if row == u32::MAX { 0.0 } else { terms[(row - first) as usize] };
+        let placed = if residual.has_terms() { part.members(0..part.blocks()).iter().map(term).collect() } else { Vec::new() };
+        Ok(Self { part, blocks: blocks.view(), terms: placed })
     }
 
     /// Rows in it.
@@ -84,17 +80,16 @@ impl ListPart {
         self.part.rows().end - self.part.rows().start
     }
 
-    /// The rows of two parts that follow one another.
+    /// The rows of two parts that follow one another. On the threads of the current rayon pool.
     pub(super) fn merged(shape: &Shape, first: &Self, second: &Self) -> Result<Self, OutOfMemory> {
         let subspaces = shape.residual.as_ref().map_or(0, Residual::subspaces);
         let (mut codes, mut terms) = (Vec::new(), Vec::new());
         for part in [first, second].into_iter().filter(|_| subspaces > 0) {
-            for place in part.part.places() {
-                let at = codes.len();
-                codes.resize(at + subspaces, 0);
-                unpack_nibbles(&part.blocks, place as usize, &mut codes[at..]);
-                terms.push(part.terms.get(place as usize).copied().unwrap_or(0.0));
-            }
+            let (places, start) = (part.part.places(), codes.len());
+            codes.resize(start + places.len() * subspaces, 0);
+            let rows = codes[start..].par_chunks_exact_mut(subspaces).zip(&places).with_min_len(PIECE);
+            rows.for_each(|(code, &place)| unpack_nibbles(&part.blocks, place as usize, code));
+            terms.extend(places.iter().map(|&place| part.terms.get(place as usize).copied().unwrap_or(0.0)));
         }
         Self::laid_out(shape, Part::merged(&[&first.part, &second.part]), &codes, &terms)
     }

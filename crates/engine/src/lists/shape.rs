@@ -1,6 +1,6 @@
 //! Centroids, and what rows are encoded by beside them.
 
-use cluster::{Assigner, KMeansOptions, Random, Scratch, kmeans_two_level};
+use cluster::{Assigner, Centroids, KMeansOptions, Random, Scratch, assign, kmeans_two_level};
 use coarse::ivf::nearest_lists;
 use kernels::{Metric, Strided};
 use quant::{Codec, CodecSpec, Residual, ResidualScratch};
@@ -87,25 +87,18 @@ impl Shape {
         let count = rows.len() / dims;
         task.report("train", 0, 1);
         let options = KMeansOptions { iterations: ITERATIONS };
-        let mut centroids = kmeans_two_level(&rows, count, dims, lists, seed, options, task)?.centroids;
+        let mut found = kmeans_two_level(&rows, count, dims, lists, seed, options, task)?;
         // For cosine centroids are directions, and rows go with the nearest one: of GloVe's ten nearest, 19,000 rows in the
         // nearest lists hold 0.93 then, and 0.89 with centroids as short as the mean of their rows.
-        prepare(metric, dims, &mut centroids);
+        prepare(metric, dims, &mut found.centroids);
         let residual = if encoded {
-            let assigner = Assigner::new(&centroids, lists, dims);
-            let mut residuals = rows;
-            let mut labels = Vec::with_capacity(count);
-            assigner.nearest(&residuals, &mut Scratch::default(), |_, label| labels.push(label));
-            for (row, &label) in residuals.chunks_exact_mut(dims).zip(&labels) {
-                let centroid = &centroids[label as usize * dims..][..dims];
-                row.iter_mut().zip(centroid).for_each(|(x, c)| *x -= c);
-            }
+            let residuals = residuals(&rows, &found, seed, task)?;
             let seed = Random::stream(seed, 1).next_u64();
             Some(Residual::train(metric, dims, Self::subspaces(dims), &residuals, seed, task)?)
         } else {
             None
         };
-        Self::of(metric, dims, centroids, residual, count as u32, seed, task)
+        Self::of(metric, dims, found.centroids, residual, count as u32, seed, task)
     }
 
     pub(super) fn of(
@@ -163,6 +156,20 @@ impl Shape {
         let words = self.residual.as_ref().map_or(0, Residual::memory);
         self.centroids.capacity() * size_of::<f32>() + self.coarse.memory() + self.coarse_codes.capacity() + words
     }
+}
+
+/// Some of `rows`, as many as it takes to train codes, less the centroids of their lists.
+fn residuals(rows: &[f32], lists: &Centroids, seed: u64, task: &Task) -> Result<Vec<f32>, Aborted> {
+    let dims = lists.d;
+    let chosen = Random::stream(seed, 2).choose(rows.len() / dims, Residual::SAMPLE_ROWS);
+    let mut residuals: Vec<f32> = chosen.iter().flat_map(|&row| &rows[row as usize * dims..][..dims]).copied().collect();
+    let mut labels = vec![0; chosen.len()];
+    assign(&residuals, chosen.len(), dims, lists, &mut labels, task)?;
+    for (row, &label) in residuals.chunks_exact_mut(dims).zip(&labels) {
+        let centroid = &lists.centroids[label as usize * dims..][..dims];
+        row.iter_mut().zip(centroid).for_each(|(x, c)| *x -= c);
+    }
+    Ok(residuals)
 }
 
 /// Rows of unit length where the metric is cosine.

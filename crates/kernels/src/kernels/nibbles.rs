@@ -69,20 +69,20 @@ pub fn block_bytes(subspaces: usize) -> usize {
     subspaces.div_ceil(4) * GROUP
 }
 
-/// Packs the codes of `rows` rows, `subspaces` numbers below 16 each, into whole blocks: see [`Kernels::scan_nibbles`].
+/// Packs the codes of rows, `subspaces` numbers below 16 each, into whole blocks: see [`Kernels::scan_nibbles`].
 /// Rows that fill up the last block have zeros.
 ///
 /// # Panics
-/// If `codes` is not `subspaces` a row, or `subspaces` is 0.
-pub fn pack_nibbles(codes: &[u8], subspaces: usize, blocks: &mut Vec<u8>) {
+/// If `codes` is not `subspaces` a row, or `subspaces` is 0, or `blocks` is not of as many bytes as that takes.
+pub fn pack_nibbles(codes: &[u8], subspaces: usize, blocks: &mut [u8]) {
     assert!(subspaces > 0 && codes.len().is_multiple_of(subspaces), "{} codes in rows of {subspaces}", codes.len());
     let bytes = block_bytes(subspaces);
-    for rows in codes.chunks(ROWS * subspaces) {
-        let start = blocks.len();
-        blocks.resize(start + bytes, 0);
+    same_len(blocks.len(), codes.len().div_ceil(ROWS * subspaces) * bytes);
+    blocks.fill(0);
+    for (rows, block) in codes.chunks(ROWS * subspaces).zip(blocks.chunks_exact_mut(bytes)) {
         for (row, codes) in rows.chunks_exact(subspaces).enumerate() {
-            for (s, &code) in codes.iter().enumerate() {
-                blocks[start + s * 16 + row % 16] |= (code & 15) << (row / 16 * 4);
+            for (places, &code) in block.chunks_exact_mut(16).zip(codes) {
+                places[row % 16] |= (code & 15) << (row / 16 * 4);
             }
         }
     }

@@ -1,5 +1,5 @@
 use cluster::Random;
-use kernels::{Metric, Near, NibbleTables, Strided, kernels, pack_nibbles};
+use kernels::{Metric, Near, NibbleTables, Strided, block_bytes, kernels, pack_nibbles};
 use task::Task;
 use wire::{Reader, Writer};
 
@@ -36,7 +36,7 @@ fn estimates_are_those_of_decoded_rows() {
         let (mut codes, mut scratch) = (vec![0; 32 * residual.subspaces()], ResidualScratch::default());
         let encode = |(row, code): (&[f32], &mut [u8])| residual.encode(row, &centroid, &mut scratch, code);
         let terms: Vec<f32> = rows.chunks_exact(DIMS).zip(codes.chunks_exact_mut(residual.subspaces())).map(encode).collect();
-        let mut blocks = Vec::new();
+        let mut blocks = vec![0; block_bytes(residual.subspaces())];
         pack_nibbles(&codes, residual.subspaces(), &mut blocks);
         let mut tables = NibbleTables::default();
         residual.tables(&query, &mut Vec::new(), &mut tables);

@@ -167,7 +167,6 @@ fn marked(marks: &[u32]) -> impl Iterator<Item = usize> + '_ {
 struct Making {
     near: Vec<u32>,
     codes: Vec<u8>,
-    blocks: Vec<u8>,
     add: Vec<f32>,
     mul: Vec<f32>,
     halves: Vec<u16>,
@@ -194,14 +193,12 @@ impl Making {
         self.mul.resize(places, 0.0);
         let count = self.near.len();
         coder.code(row, &self.near, &mut self.codes[..count * subspaces], &mut self.add[..count], &mut self.mul[..count]);
-        self.blocks.clear();
-        pack_nibbles(&self.codes, subspaces, &mut self.blocks);
         self.near.resize(places, row);
         self.halves.clear();
         self.halves.extend(self.add.iter().chain(&self.mul).map(|&factor| bf16(factor)));
-        let parts = [&self.blocks, bytemuck::cast_slice(&self.halves), bytemuck::cast_slice(&self.near)];
-        let mut rest = &mut node[layout.own..];
-        for part in parts {
+        let (blocks, mut rest) = node[layout.own..].split_at_mut(layout.blocks * layout.code_bytes);
+        pack_nibbles(&self.codes, subspaces, blocks);
+        for part in [bytemuck::cast_slice(&self.halves), bytemuck::cast_slice(&self.near)] {
             let (place, others) = rest.split_at_mut(part.len());
             place.copy_from_slice(part);
             rest = others;
