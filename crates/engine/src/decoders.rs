@@ -77,9 +77,12 @@ pub fn lists(metric: Metric, dims: usize, rows: u32, bytes: &[u8]) -> Result<Vec
     })?;
     debug_assert!(lists.len() <= rows);
     search(&lists, dims);
-    let more: Vec<f32> = (0..40 * dims).map(|at| 1.0 - (at % 7) as f32).collect();
     let len = lists.len();
-    let pushed = lists.push(&more, &Task::new());
+    let more = |_, values: &mut [f32]| {
+        values.iter_mut().enumerate().for_each(|(at, value)| *value = 1.0 - (at % 7) as f32);
+        Ok(())
+    };
+    let pushed = lists.push(40, more, &Task::new());
     debug_assert!(pushed.is_ok() && lists.len() == len + 40);
     search(&lists, dims);
     Ok(written)

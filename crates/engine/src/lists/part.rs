@@ -1,5 +1,7 @@
 //! Rows in lists, with their codes, as scans want them.
 
+use std::ops::Range;
+
 use cluster::{Assigner, Scratch};
 use coarse::ivf::{BLOCK, Part};
 use kernels::{block_bytes, pack_nibbles, unpack_nibbles};
@@ -32,25 +34,32 @@ pub(super) struct Coded {
 }
 
 impl ListPart {
-    /// Puts `rows` (raw, `dims` values each), the first of which is number `first`, into lists. On the threads of the
-    /// current rayon pool.
-    pub fn new(shape: &Shape, first: u32, rows: &[f32], task: &Task) -> Result<Self> {
-        let (dims, subspaces) = (shape.dims, shape.residual.as_ref().map_or(0, Residual::subspaces));
-        let count = rows.len() / dims;
-        let assigner = Assigner::new(&shape.centroids, shape.lists(), dims);
+    /// Puts `rows` into lists; `read` writes the raw values of some of them. On the threads of the current rayon pool.
+    pub fn new(
+        shape: &Shape,
+        rows: Range<u32>,
+        read: impl Fn(Range<u32>, &mut [f32]) -> Result<()> + Sync,
+        task: &Task,
+    ) -> Result<Self> {
+        let subspaces = shape.residual.as_ref().map_or(0, Residual::subspaces);
+        let count = rows.len();
+        let assigner = Assigner::new(&shape.centroids, shape.lists(), shape.dims);
         let mut coded: Vec<Coded> = (0..count).map(|_| Coded { label: 0, term: 0.0 }).collect();
         // One byte a row where there are no codes, so that there is something to go through beside the rows.
         let width = subspaces.max(1);
         let mut codes = vec![0; count * width];
-        rows.par_chunks(PIECE * dims)
-            .zip(coded.par_chunks_mut(PIECE))
-            .zip(codes.par_chunks_mut(PIECE * width))
-            .try_for_each_init(Scratch::default, |scratch, ((rows, coded), codes)| {
-                shape.put(&assigner, rows, coded, codes, scratch, task)
-            })?;
+        let pieces = coded.par_chunks_mut(PIECE).zip(codes.par_chunks_mut(PIECE * width)).enumerate();
+        pieces.try_for_each_init(<(Scratch, Vec<f32>)>::default, |(scratch, values), (piece, (coded, codes))| -> Result<()> {
+            task.check()?;
+            let start = rows.start + (piece * PIECE) as u32;
+            values.resize(coded.len() * shape.dims, 0.0);
+            read(start..start + coded.len() as u32, values)?;
+            shape.put(&assigner, values, coded, codes, scratch);
+            Ok(())
+        })?;
         let labels: Vec<u32> = coded.iter().map(|coded| coded.label).collect();
         let terms: Vec<f32> = coded.iter().map(|coded| coded.term).collect();
-        Ok(Self::laid_out(shape, Part::new(first, &labels, shape.lists()), &codes, &terms)?)
+        Ok(Self::laid_out(shape, Part::new(rows.start, &labels, shape.lists()), &codes, &terms)?)
     }
 
     /// `codes` and `terms` are in the order of the rows. On the threads of the current rayon pool.

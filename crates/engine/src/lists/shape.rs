@@ -143,7 +143,8 @@ impl Shape {
         let mut coded: Vec<Coded> = (0..rows.len() / self.dims).map(|_| Coded { label: 0, term: 0.0 }).collect();
         let mut codes = vec![0; coded.len() * residual.subspaces()];
         let assigner = Assigner::new(&self.centroids, self.lists(), self.dims);
-        self.put(&assigner, rows, &mut coded, &mut codes, &mut Scratch::default(), task)?;
+        task.check()?;
+        self.put(&assigner, &mut rows.to_vec(), &mut coded, &mut codes, &mut Scratch::default());
         let codes = codes.chunks_exact(residual.subspaces());
         for ((row, coded), code) in restored.chunks_exact_mut(self.dims).zip(coded).zip(codes) {
             residual.decode(code, self.centroid(coded.label as usize), row);
@@ -180,26 +181,22 @@ pub(super) fn prepare(metric: Metric, dims: usize, rows: &mut [f32]) {
 }
 
 impl Shape {
-    /// The list and the code of each of `rows`, on the calling thread.
+    /// The list and the code of each of `rows`, raw ones, which it may change. On the calling thread.
     pub(super) fn put(
         &self,
         assigner: &Assigner,
-        rows: &[f32],
+        rows: &mut [f32],
         coded: &mut [Coded],
         codes: &mut [u8],
         scratch: &mut Scratch,
-        task: &Task,
-    ) -> Result<(), Aborted> {
-        task.check()?;
-        let mut rows = rows.to_vec();
-        prepare(self.metric, self.dims, &mut rows);
-        assigner.nearest(&rows, scratch, |at, label| coded[at].label = label);
-        let Some(residual) = &self.residual else { return Ok(()) };
+    ) {
+        prepare(self.metric, self.dims, rows);
+        assigner.nearest(rows, scratch, |at, label| coded[at].label = label);
+        let Some(residual) = &self.residual else { return };
         let mut scratch = ResidualScratch::default();
         let codes = codes.chunks_exact_mut(residual.subspaces());
         for ((row, coded), code) in rows.chunks_exact(self.dims).zip(coded).zip(codes) {
             coded.term = residual.encode(row, self.centroid(coded.label as usize), &mut scratch, code);
         }
-        Ok(())
     }
 }

@@ -44,7 +44,11 @@ fn lists(metric: Metric, values: &[f32], encoded: bool, ends: &[usize]) -> Lists
     let mut lists = Lists::new(shape);
     let mut start = 0;
     for &end in ends {
-        lists.push(&values[start * DIMS..end * DIMS], &Task::new()).expect("nobody aborts");
+        let read = |rows: std::ops::Range<u32>, out: &mut [f32]| {
+            out.copy_from_slice(&values[rows.start as usize * DIMS..rows.end as usize * DIMS]);
+            Ok(())
+        };
+        lists.push((end - start) as u32, read, &Task::new()).expect("nobody aborts");
         start = end;
     }
     lists

@@ -118,7 +118,7 @@ fn measure(shared: &Shared, state: &State, task: &Task) -> Result<Efforts> {
     let live = state.live();
     task.report("measure", 0, 1);
     let pool = shared.build_pool()?;
-    let held = HeldOut::draw(state, shared.options.seed, task)?;
+    let held = pool.install(|| HeldOut::draw(state, shared.options.seed, task))?;
     let truth = pool.install(|| truth::nearest(state, &held, task))?;
     let hits: Vec<usize> = HITS.into_iter().filter(|&hits| hits <= live as usize / 8).collect();
     let ladders = if let (Plan::Ivf, Some(lists)) = (state.plan, &state.lists) {
@@ -140,16 +140,14 @@ struct HeldOut {
 
 impl HeldOut {
     fn draw(state: &State, seed: u64, task: &Task) -> Result<Self> {
-        let (live, dims) = (u64::from(state.live()), state.dense.format.dims);
+        let live = u64::from(state.live());
         let count = (DISTANCES / live).clamp(QUERIES[1], QUERIES[0]);
         // As many more as there are dead rows among them.
         let drawn = (count * u64::from(state.rows())).div_ceil(live) as usize;
         let mut rows = draw(state.rows(), drawn, seed ^ 2);
         rows.retain(|&row| state.is_live(row));
-        let mut values = vec![0.0; rows.len() * dims];
-        let format = state.dense.format;
-        state.dense.read(&rows, task, |at, stored| format.decode(stored, &mut values[at * dims..][..dims]))?;
-        Ok(Self { rows, values, dims })
+        let values = state.dense.decoded(&rows, task)?;
+        Ok(Self { rows, values, dims: state.dense.format.dims })
     }
 
     fn queries(&self) -> impl IndexedParallelIterator<Item = (u32, &[f32])> {
