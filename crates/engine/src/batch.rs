@@ -10,8 +10,23 @@ use crate::types::Hit;
 /// Pieces of a batch for each thread.
 const PIECES: usize = 16;
 
-/// What `one` answers to each row of `queries`, in their order, on the calling thread and as many of the pool's that `threads` work in all.
-/// Each takes some rows at a time, so that one that is held up leaves the rest to the others.
+/// What `one` answers to each row of `queries`, `put` together.
+///
+/// # Errors
+/// The first of those of `one`.
+pub fn answered<T: Default>(
+    queries: &[f32],
+    dims: usize,
+    one: &impl Fn(&[f32]) -> Result<Vec<Hit>>,
+    put: &impl Fn(&mut T, Vec<Hit>),
+) -> Result<T> {
+    let mut answers = T::default();
+    queries.chunks_exact(dims).try_for_each(|query| one(query).map(|hits| put(&mut answers, hits)))?;
+    Ok(answers)
+}
+
+/// The same, in their order, on the calling thread and as many of the pool's that `threads` work in all. Each takes some rows at a time, so
+/// that one that is held up leaves the rest to the others, and puts their answers together.
 ///
 /// The caller works, too, rather than sleep while others are woken. A thread answers one query after the other: walks through nodes that
 /// took turns were slower the more of them there were, by 5 % (GloVe-100) or not at all (MNIST-784) for two, and 8 to 33 % for eight, since a
@@ -19,26 +34,26 @@ const PIECES: usize = 16;
 ///
 /// # Errors
 /// One of those of `one`; what was not begun by then is left.
-pub fn answers(
+pub fn answers<T: Default + Send>(
     pool: &ThreadPool,
     threads: usize,
     queries: &[f32],
     dims: usize,
     one: impl Fn(&[f32]) -> Result<Vec<Hit>> + Sync,
-) -> Result<Vec<Vec<Hit>>> {
-    let mut answers = vec![Vec::new(); queries.len() / dims];
-    let piece = answers.len().div_ceil(threads * PIECES);
-    let pieces = Mutex::new(queries.chunks(piece * dims).zip(answers.chunks_mut(piece)));
+    put: impl Fn(&mut T, Vec<Hit>) + Sync,
+) -> Result<Vec<T>> {
+    let piece = (queries.len() / dims).div_ceil(threads * PIECES);
+    let queries = queries.chunks(piece * dims);
+    let mut answers: Vec<T> = (0..queries.len()).map(|_| T::default()).collect();
+    let pieces = Mutex::new(queries.zip(&mut answers));
     let failed = OnceLock::new();
     let work = || {
         while failed.get().is_none() {
             // Only `next` runs under this lock, which cannot panic.
-            let Some((queries, answers)) = pieces.lock().unwrap_or_else(PoisonError::into_inner).next() else { return };
-            for (query, answer) in queries.chunks_exact(dims).zip(answers) {
-                match one(query) {
-                    Ok(hits) => *answer = hits,
-                    Err(error) => return drop(failed.set(error)),
-                }
+            let Some((queries, answer)) = pieces.lock().unwrap_or_else(PoisonError::into_inner).next() else { return };
+            match answered(queries, dims, &one, &put) {
+                Ok(put) => *answer = put,
+                Err(error) => return drop(failed.set(error)),
             }
         }
     };

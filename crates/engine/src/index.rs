@@ -263,6 +263,18 @@ impl Index {
 
     /// One search a row of `queries`, all in the same state of the index, on all threads.
     pub fn search_batch(&self, queries: &[f32], params: &SearchParams, task: &Task) -> Result<Vec<Vec<Hit>>> {
+        Ok(self.search_batch_into(queries, params, task, Vec::push)?.into_iter().flatten().collect())
+    }
+
+    /// The same, but that the hits of each query are `put` where they are wanted by the thread that found them, while they are still in
+    /// its cache. Gives what they were put into, of some queries each, in the order of the queries.
+    pub fn search_batch_into<T: Default + Send>(
+        &self,
+        queries: &[f32],
+        params: &SearchParams,
+        task: &Task,
+        put: impl Fn(&mut T, Vec<Hit>) + Sync,
+    ) -> Result<Vec<T>> {
         self.read(|shared| {
             let dims = shared.format.dims;
             if !queries.len().is_multiple_of(dims) {
@@ -275,9 +287,9 @@ impl Index {
             let threads = if params.threads == 0 { usize::MAX } else { params.threads };
             let threads = threads.min(shared.options.thread_count()).min(count);
             if threads <= 1 {
-                return queries.chunks_exact(dims).map(one).collect();
+                return Ok(vec![batch::answered(queries, dims, &one, &put)?]);
             }
-            batch::answers(shared.search_pool()?, threads, queries, dims, one)
+            batch::answers(shared.search_pool()?, threads, queries, dims, one, put)
         })
     }
 

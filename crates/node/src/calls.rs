@@ -229,7 +229,7 @@ impl Taker<'_> {
                 self.done.push(NativeDone { token, progress: Some(progress.into()), ..NativeDone::default() });
             }
             Event::Done(token, Ok(Value::Hits(hits))) if self.fits(&hits) => self.put_hits(token, hits),
-            Event::Done(token, Ok(Value::Hits(hits))) => self.put_value(token, Value::Table(Columns::of_hits(vec![hits]))),
+            Event::Done(token, Ok(Value::Hits(hits))) => self.put_value(token, Value::Table(Columns::of_hits(hits))),
             Event::Done(token, Ok(value)) => self.put_value(token, value),
             Event::Done(token, Err(error)) => {
                 self.done.push(NativeDone { token, failure: Some(error.into()), ..NativeDone::default() });

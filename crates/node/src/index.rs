@@ -130,8 +130,8 @@ impl NativeIndex {
         let (token, params) = convert::asked(words);
         let queries = queries.to_vec();
         let work = move |index: &Index, task: &Task| {
-            let hits = index.search_batch(&queries, &params, task)?;
-            Ok(Value::Table(Columns::of_hits(hits)))
+            let parts = index.search_batch_into(&queries, &params, task, Columns::put)?;
+            Ok(Value::Table(Columns::joined(parts)))
         };
         self.shared.search(control(token, cancel, false), work).map_err(thrown)
     }

@@ -60,7 +60,7 @@ impl NativeIndex {
             let work = move |index: &Index, task: &Task| {
                 let query = Query { candidates: &query, verify: verify.as_deref().unwrap_or(&query) };
                 let hits = index.search(&query, &params, task)?;
-                Ok(if is_plain(&params) { Value::Hits(hits) } else { Value::Table(Columns::of_hits(vec![hits])) })
+                Ok(if is_plain(&params) { Value::Hits(hits) } else { Value::Table(Columns::of_hits(hits)) })
             };
             Ok(match checked.and_then(|()| shared.search(control, work)) {
                 Ok(()) => Either3::A(()),
@@ -85,7 +85,7 @@ fn is_plain(params: &SearchParams) -> bool {
 fn answer(hits: Vec<Hit>, params: &SearchParams, words: &mut [f64]) -> Answer {
     let fits = 2 * hits.len() < words.len();
     if !(fits && is_plain(params) && hits.iter().all(|hit| matches!(hit.id, Id::Number(_)))) {
-        return Either3::B(Columns::of_hits(vec![hits]).into());
+        return Either3::B(Columns::of_hits(hits).into());
     }
     words[0] = hits.len() as f64;
     for (pair, hit) in words[1..].chunks_exact_mut(2).zip(hits) {

@@ -35,17 +35,49 @@ pub struct NativeTable {
 }
 
 impl Columns {
-    /// The hits of each query. Metadata and vectors are there if any hit has them.
-    pub fn of_hits(queries: Vec<Vec<Hit>>) -> Self {
-        let mut columns = Self { counts: queries.iter().map(|hits| hits.len() as u32).collect(), ..Self::default() };
-        let rows = columns.rows();
-        (columns.numbers, columns.distances) = (Vec::with_capacity(rows), Vec::with_capacity(rows));
-        for (row, hit) in queries.into_iter().flatten().enumerate() {
-            columns.numbers.push(pack_id(hit.id, &mut columns.texts));
-            columns.distances.push(hit.distance);
-            columns.put_included(row, hit.metadata, hit.vector);
-        }
+    /// The hits of one query.
+    pub fn of_hits(hits: Vec<Hit>) -> Self {
+        let mut columns = Self::default();
+        columns.put(hits);
         columns
+    }
+
+    /// Adds the hits of the next query. Metadata and vectors are there if any hit has them.
+    pub fn put(&mut self, hits: Vec<Hit>) {
+        self.counts.push(hits.len() as u32);
+        self.numbers.reserve(hits.len());
+        self.distances.reserve(hits.len());
+        for hit in hits {
+            let row = self.numbers.len();
+            self.numbers.push(pack_id(hit.id, &mut self.texts));
+            self.distances.push(hit.distance);
+            self.put_included(row, hit.metadata, hit.vector);
+        }
+    }
+
+    /// Columns of queries that follow one another, as one.
+    pub fn joined(parts: Vec<Self>) -> Self {
+        let mut parts = parts.into_iter();
+        let mut all = parts.next().unwrap_or_default();
+        parts.for_each(|part| all.append(part));
+        all
+    }
+
+    fn append(&mut self, next: Self) {
+        let row = self.numbers.len();
+        self.counts.extend(next.counts);
+        self.numbers.extend(next.numbers);
+        self.texts.extend(next.texts);
+        self.distances.extend(next.distances);
+        if self.metadata.is_some() || next.metadata.is_some() {
+            let column = self.metadata.get_or_insert_default();
+            column.resize(row, None);
+            column.extend(next.metadata.unwrap_or_default());
+            column.resize(self.numbers.len(), None);
+        }
+        if let Some(vectors) = next.vectors {
+            self.vectors.get_or_insert_default().extend(vectors);
+        }
     }
 
     /// What `get` found.
