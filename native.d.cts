@@ -85,7 +85,7 @@ export declare class NativeIndex {
   starter(): (query: Float32Array, words: Float64Array, verify?: Float32Array, cancel?: NativeCancel) => NativeFailure | undefined
 }
 
-/** A promise of nothing, by way of another thread, which is busy with nothing for so many microseconds: none, unless told. */
+/** A promise of nothing, by way of another thread, which is busy with nothing for so many microseconds: none, unless told a length of time. */
 export declare function doNothing(microseconds?: number | undefined | null): Promise<unknown>
 
 /** Codes by their public names. */
