@@ -4,9 +4,8 @@
 //! estimates. So a sweep over the lists alone gives recall by both, and a ladder goes up there, each time by the effort
 //! that finds more for its price.
 
-use std::collections::HashMap;
-
 use coarse::hnsw::ScratchPool;
+use hashbrown::HashMap;
 use rayon::prelude::*;
 use task::Task;
 
