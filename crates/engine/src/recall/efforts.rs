@@ -48,7 +48,8 @@ impl Efforts {
                 }
                 None => f64::from(of(&reached)),
             };
-            (value * scale).round() as u32
+            // Up, since one list of three less is much; but what recalls of 32 bits leave above a whole number is nothing.
+            (value * scale * (1.0 - 1e-6)).ceil() as u32
         };
         let (effort, rerank) = (between(|step| step.effort), between(|step| step.rerank));
         let least = |value: u32| value.max(hits as u32);
@@ -160,6 +161,8 @@ mod tests {
         let of = |hits, recall| efforts.of(hits, recall).map(|step| step.effort);
         assert_eq!(of(10, 0.8), Some(40));
         assert_eq!(of(10, 0.6), Some(20));
+        // Of what lies between two whole numbers the upper one.
+        assert_eq!(of(10, 0.605), Some(21));
         assert_eq!(of(10, 0.1), Some(10));
         assert_eq!(of(10, 0.96), None);
         // Two hits are taken for ten, and fifty for ten with five times the effort.

@@ -5,7 +5,8 @@
 //! ever looked up (NGT-QG, Iwasaki 2021; SymphonyQG, Gou, Gao, Xu & Long 2025). The codes are relative to the row: what they are is
 //! the caller's business, a [`Coder`]'s. The row's own code, which tells its distance, stands before them.
 //!
-//! Nodes are made of a graph and its rows' codes at one time and never change.
+//! Nodes are made of a graph and its rows' codes at one time and never change. They lie in the order of the rows: in that of neighbourhoods
+//! (breadth first, 256 together) searches were slower by a fifth and more (SIFT, GloVe), for having to look up whose node lies where.
 
 mod ending;
 mod entrance;
