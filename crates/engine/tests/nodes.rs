@@ -98,11 +98,13 @@ fn fewer_bits_take_less_memory_and_the_graph_is_walked_by_them() {
         assert_eq!((stats.coarse, stats.codes, stats.unlinked), (Coarse::Hnsw, Codes::Rabitq { bits }, 0));
         let more = recall(&index, &ef(250));
         assert!(more > 0.98, "{bits} bits: {more}");
-        memory.push(stats.memory.codes + stats.memory.graph);
         let before = answers(&index, &ef(40));
         index.close().unwrap();
         let index = open(&path, PartialOptions::default());
         assert_eq!(index.options().codes, Codes::Rabitq { bits });
+        // What was read has no room to spare, where rows encoded as they came have more or less. Nodes are not kept on disk.
+        let stats = if bits == 8 { stats } else { index.stats().unwrap() };
+        memory.push(stats.memory.codes + stats.memory.graph);
         assert!(bits == 8 || before == answers(&index, &ef(40)), "{bits} bits, opened again");
         assert!(index.verify(&Task::new()).unwrap().problems.is_empty());
     }
